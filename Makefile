@@ -1,0 +1,54 @@
+# Everything a fresh machine needs: Python >= 3.11 and make. `make help` lists the targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench clean constraints
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## create .venv with everything pinned by constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older. Name another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "Creating $(VENV) failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv || \
+		{ echo "Installing uv failed. Is the package index reachable from here?"; exit 1; }
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable . --group dev || \
+		{ echo "Installing the packages failed; see the message above, then run make again."; exit 1; }
+	@touch $@
+
+demo: $(READY) ## a real Airflow, Postgres and workspace on this machine: two syncs, start to end
+	@$(BIN)/python -m demo
+
+test: check ## everything: check, unit, integration, Airflow, end to end
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## ruff (all rules), format, mypy strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## how fast is it here
+	@$(BIN)/python -m benchmarks
+
+constraints: ## pin the newest versions that work together
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable . --group dev
+	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
+	@touch $(READY)
+
+clean: ## remove what was made here
+	@rm -rf $(VENV) .cache .demo build dist *.egg-info
