@@ -1,0 +1,81 @@
+"""What the commands of ``airflow customerio`` do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from airflow_provider_cio.errors import SpecError
+from airflow_provider_cio.naming import LAST_SYNC_TIME, last_sync_time_key, pool_name
+from airflow_provider_cio.specs import SyncSpec, find_specs, load_spec
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+_out = Console(soft_wrap=True, highlight=False)
+_err = Console(soft_wrap=True, highlight=False, stderr=True)
+
+
+def validate(args: Namespace) -> None:
+    """Check every spec in a folder; exit 1 when one cannot be used."""
+    specs, faults = _load(args.directory)
+    for fault in faults:
+        _err.print(str(fault), style="red", markup=False)
+    if faults:
+        raise SystemExit(1)
+    _out.print(f"{len(specs)} {'spec is' if len(specs) == 1 else 'specs are'} valid")
+
+
+def pools(args: Namespace) -> None:
+    """Create the pools that the specs in a folder need; broken specs are reported and left out."""
+    from airflow_provider_cio.pools import create_pools
+
+    specs, faults = _load(args.directory)
+    for fault in faults:
+        _err.print(str(fault), style="red", markup=False)
+    created = create_pools({pool_name(spec.workspace) for spec in specs})
+    _out.print("\n".join(f"created {name}" for name in created) or "every pool is there")
+
+
+def schema(args: Namespace) -> None:  # noqa: ARG001 - Airflow passes it
+    """Print the JSON Schema of specs."""
+    print(json.dumps(SyncSpec.model_json_schema(), indent=2))  # noqa: T201 - for a file, not for a terminal
+
+
+def reset(args: Namespace) -> None:
+    """Make the next run of a sync send every row."""
+    from airflow.models import Variable
+
+    key = last_sync_time_key(args.workspace, args.sync)
+    if Variable.get(key, default_var=None) is None:  # noqa: AIR311
+        raise SystemExit(
+            f"There is no Variable {key}: the sync has not Completed yet, or its name is another."
+        )
+    Variable.set(key, "0", description=LAST_SYNC_TIME)  # noqa: AIR311
+    _out.print(f"{key} is 0 now")
+
+
+def emulator(args: Namespace) -> None:
+    """Run a local workspace until it is interrupted."""
+    from airflow_provider_cio.emulator import run
+
+    run(args)
+
+
+def _load(directory: str) -> tuple[list[SyncSpec], list[SpecError]]:
+    """Load every spec in a folder, the good and the bad."""
+    folder = Path(directory)
+    paths = find_specs(folder) if folder.is_dir() else [folder]
+    if not paths:
+        raise SystemExit(f"There is no .yaml file in {folder}")
+    specs: list[SyncSpec] = []
+    faults: list[SpecError] = []
+    for path in paths:
+        try:
+            specs.append(load_spec(path))
+        except SpecError as error:
+            faults.append(error)
+    return specs, faults

@@ -1,0 +1,51 @@
+"""The commands and their arguments; imported at every call of ``airflow``, so it imports next to nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DIRECTORY = Arg(("directory",), metavar="DIR", help="The folder with the specs")
+_WORKSPACE = Arg(("workspace",), help="The workspace's name")
+_SYNC = Arg(("sync",), help="The sync's name")
+_EMULATOR_ARGUMENTS = (Arg(("--host",), default="127.0.0.1", help="Address to listen on"),)
+
+
+def _lazy(command: str) -> Callable[..., Any]:
+    return lazy_load_command(f"airflow_provider_cio.cli.commands.{command}")
+
+
+def get_customerio_cli_commands() -> list[GroupCommand]:
+    """Describe the command group to Airflow."""
+    commands = (
+        ActionCommand(
+            name="validate",
+            help="Check specs; exit 1 and name file and line when one cannot be used",
+            func=_lazy("validate"),
+            args=(_DIRECTORY,),
+        ),
+        ActionCommand(
+            name="pools",
+            help="Create the pools that the workspaces of specs need",
+            func=_lazy("pools"),
+            args=(_DIRECTORY,),
+        ),
+        ActionCommand(name="schema", help="Print the JSON Schema of specs", func=_lazy("schema"), args=()),
+        ActionCommand(
+            name="reset",
+            help="Set the last sync time of a sync to 0, so that its next run sends every row",
+            func=_lazy("reset"),
+            args=(_WORKSPACE, _SYNC),
+        ),
+        ActionCommand(
+            name="emulator",
+            help="Run a local Customer.io workspace",
+            func=_lazy("emulator"),
+            args=_EMULATOR_ARGUMENTS,
+        ),
+    )
+    return [GroupCommand(name="customerio", help="Sync Postgres with Customer.io", subcommands=commands)]

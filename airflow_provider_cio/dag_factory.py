@@ -1,0 +1,144 @@
+"""From specs to DAGs: all that a user writes in Python is one call.
+
+::
+
+    globals().update(build_dags(Path(__file__).parent / "syncs"))
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, BaseOperator, Param, get_parsing_context
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_cio.errors import SpecError
+from airflow_provider_cio.naming import dag_id, pool_name
+from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+from airflow_provider_cio.specs import SyncSpec, find_specs, load_spec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+
+_PARAMS = {
+    "full_refresh": (
+        "Full refresh",
+        "Run once with last sync time 0, so that every row is sent again.",
+    ),
+    "dry_run": (
+        "Dry run",
+        "Read and check every row, but send nothing and leave the last sync time where it is.",
+    ),
+}
+
+
+def build_dags(folder: Path) -> dict[str, DAG]:
+    """Build a DAG for every spec in a folder.
+
+    A spec that cannot be used becomes a DAG tagged ``spec-error`` that tells why; other DAGs are not touched.
+    In a worker only the DAG that is about to run is built.
+
+    Args:
+        folder: Where the specs are; folders in it are searched, too.
+
+    Returns:
+        DAGs by their id, for ``globals().update``.
+    """
+    wanted = get_parsing_context().dag_id
+    dags: dict[str, DAG] = {}
+    for path in find_specs(folder):
+        try:
+            spec = load_spec(path)
+            name = dag_id(spec.workspace, spec.name)
+            if name in dags:
+                fault = f"another spec of the workspace {spec.workspace} is named {spec.name}, too"
+                raise SpecError(path, [(1, fault)])  # noqa: TRY301 - it is handled like the others
+            if wanted in (None, name):
+                dags[name] = build_dag(spec)
+        except SpecError as error:
+            log.error("%s", error)  # noqa: TRY400 - the message says it all
+            broken = _broken(path, str(error))
+            dags[broken.dag_id] = broken
+    return dags
+
+
+def build_dag(spec: SyncSpec) -> DAG:
+    """Build the DAG of one spec."""
+    dag = DAG(
+        dag_id(spec.workspace, spec.name),
+        description=spec.description,
+        schedule=spec.schedule,
+        start_date=_midnight(spec.start_date),
+        catchup=False,
+        max_active_runs=1,
+        tags={"customerio", spec.workspace, "people", *spec.tags},
+        params={
+            key: Param(default=False, type="boolean", title=title, description=description)
+            for key, (title, description) in _PARAMS.items()
+        },
+        doc_md=_documentation(spec),
+    )
+    CustomerIOSyncOperator(
+        task_id="sync",
+        dag=dag,
+        workspace=spec.workspace,
+        sync=spec.name,
+        people_query=spec.people.query,
+        identify_by=spec.people.identify_by,
+        nulls=spec.nulls,
+        timestamps=spec.timestamps,
+        postgres_conn_id=spec.postgres_conn_id,
+        customerio_conn_id=spec.connection(),
+        overlap=int(spec.overlap.total_seconds()),
+        max_lookback=int(spec.max_lookback.total_seconds()),
+        pool=pool_name(spec.workspace),
+        retries=spec.retries,
+        owner=spec.owner,
+    )
+    return dag
+
+
+def _midnight(day: dt.date | None) -> dt.datetime | None:
+    return dt.datetime.combine(day, dt.time(), dt.UTC) if day else None
+
+
+def _documentation(spec: SyncSpec) -> str:
+    return (
+        f"{spec.description}\n\nImports people from `{spec.postgres_conn_id}` into the workspace"
+        f" **{spec.workspace}**.\n\n```sql\n{spec.people.query.strip()}\n```\n"
+    )
+
+
+class _BrokenSpecOperator(BaseOperator):
+    """Fails with what is wrong with a spec.
+
+    Args:
+        error: The message.
+    """
+
+    def __init__(self, *, error: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.error = error
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow passes it
+        """Fail."""
+        raise AirflowFailException(self.error)
+
+
+def _broken(path: Path, error: str) -> DAG:
+    """Build a DAG that keeps a broken spec in sight."""
+    dag = DAG(
+        f"customerio.{re.sub(r'[^A-Za-z0-9_.-]', '_', path.stem)}",
+        schedule=None,
+        tags={"customerio", "spec-error"},
+        doc_md=f"**This spec cannot be used.** Correct it, and its DAG comes back.\n\n```\n{error}\n```\n",
+    )
+    _BrokenSpecOperator(task_id="sync", dag=dag, error=error)
+    return dag

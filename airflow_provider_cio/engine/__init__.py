@@ -1,0 +1,16 @@
+"""The way of a row: source, mapping, lanes, delivery, verdicts. Imports no Airflow.
+
+Usable from any Python script::
+
+    with TrackClient(site_id=..., api_key=..., base_url=REGIONS["us"]) as client:
+        sync = Sync(queries=[PeopleQuery("SELECT id, email, plan FROM people")])
+        summary = run_sync(sync, Source(lambda: psycopg.connect(...)), client)
+"""
+
+from airflow_provider_cio.engine.queries import PeopleQuery, Sync
+from airflow_provider_cio.engine.rejection import Rejection
+from airflow_provider_cio.engine.run import run_sync
+from airflow_provider_cio.engine.source import Source
+from airflow_provider_cio.engine.summary import Counts, Status, Summary
+
+__all__ = ["Counts", "PeopleQuery", "Rejection", "Source", "Status", "Summary", "Sync", "run_sync"]

@@ -1,0 +1,74 @@
+"""Lanes keep operations on the same identifier in row order, whatever the concurrency.
+
+Operations are sharded by identifier; a lane has one request in flight and fills the next batch meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from airflow_provider_cio.track.limits import BATCH_BYTES, ENVELOPE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_cio.engine.mapping import Operation
+    from airflow_provider_cio.engine.verdicts import Verdicts
+
+#: A batch in flight and one behind it, so that the wire is never idle.
+_UNDER_WAY = 2
+
+
+class Lane:
+    """Collects operations into batches and delivers these one after the other, in a thread of its own.
+
+    Args:
+        deliver: Sends a batch and says what became of each operation; called in the lane's thread.
+        on_verdicts: Told of each batch, in the order sent, in the thread that adds the operations.
+    """
+
+    def __init__(
+        self, deliver: Callable[[list[Operation]], Verdicts], on_verdicts: Callable[[Verdicts], None]
+    ) -> None:
+        self._deliver = deliver
+        self._on_verdicts = on_verdicts
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="customerio-lane")
+        self._under_way: deque[Future[Verdicts]] = deque()
+        self._start_batch()
+
+    def add(self, operation: Operation) -> None:
+        """Add an operation; a full batch is sent first.
+
+        Waits while two batches are under way: rows are not read faster than they are delivered.
+        """
+        size = len(operation.body) + 1  # and a comma
+        if self._bytes + size > BATCH_BYTES:
+            self._send()
+        self._batch.append(operation)
+        self._bytes += size
+
+    def flush(self) -> None:
+        """Send what is left and wait for all verdicts."""
+        if self._batch:
+            self._send()
+        while self._under_way:
+            self._wait_for_oldest()
+
+    def close(self) -> None:
+        """Wait for the request in flight and drop what has not been sent."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _start_batch(self) -> None:
+        self._batch: list[Operation] = []
+        self._bytes = ENVELOPE_BYTES
+
+    def _send(self) -> None:
+        while len(self._under_way) >= _UNDER_WAY:
+            self._wait_for_oldest()
+        self._under_way.append(self._thread.submit(self._deliver, self._batch))
+        self._start_batch()
+
+    def _wait_for_oldest(self) -> None:
+        self._on_verdicts(self._under_way.popleft().result())

@@ -1,0 +1,57 @@
+"""One run of a sync, from top to bottom."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from airflow_provider_cio.engine.delivery import Delivery
+from airflow_provider_cio.engine.mapping import PeopleMapper
+from airflow_provider_cio.engine.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_cio.engine.queries import Sync
+    from airflow_provider_cio.engine.rejection import Rejection
+    from airflow_provider_cio.engine.source import Source
+    from airflow_provider_cio.engine.summary import Summary
+    from airflow_provider_cio.engine.verdicts import Workspace
+
+
+def run_sync(
+    sync: Sync,
+    source: Source,
+    workspace: Workspace,
+    on_rejection: Callable[[Rejection], None],
+    summary: Summary,
+) -> None:
+    """Import every row of the sync's queries and say what became of each.
+
+    Args:
+        sync: What to import.
+        source: Where the rows are.
+        workspace: Where they go.
+        on_rejection: Told of every row that was refused.
+        summary: Filled while the run goes, so that it is true of a run that breaks off, too.
+
+    Raises:
+        ConfigurationError: The queries, their columns or the credentials cannot be used.
+        TransientError: The source or the workspace was not to be had for too long.
+        VerdictError: Nobody knows what became of some rows.
+    """
+    try:
+        with source.snapshot() as snapshot:
+            for query in sync.queries:
+                tally = Tally(query.name, summary, on_rejection)
+                with snapshot.read(query.sql) as rows:
+                    mapper = PeopleMapper(query, rows.columns, sync.nulls, tally.reject)
+                    with Delivery(workspace, tally.settle) as delivery:
+                        for chunk in rows:
+                            tally.read(len(chunk))
+                            delivery.send(mapper.operations(chunk))
+            summary.finish(snapshot.next_last_sync_time)
+    finally:
+        summary.requests = workspace.requests
+        summary.bytes = workspace.bytes
+        summary.finished_at = dt.datetime.now(dt.UTC)

@@ -1,0 +1,231 @@
+"""Postgres: one snapshot for all queries of a run, read row by row, never written to."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.postgres import types as postgres_types
+from sqlparse import lexer
+from sqlparse.tokens import Comment, Whitespace
+
+from airflow_provider_cio.engine.values import NATIVE, register_loaders
+from airflow_provider_cio.engine.watermark import read_watermark
+from airflow_provider_cio.errors import QueryError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_cio.engine.queries import Timestamps
+
+log = logging.getLogger(__name__)
+
+Row: TypeAlias = tuple[Any, ...]
+
+#: Rows fetched at once; a few hundred kilobytes on an ordinary table.
+CHUNK_ROWS = 2_000
+
+_NATIVE_OIDS = {oid for name in NATIVE for oid in (postgres_types[name].oid, postgres_types[name].array_oid)}
+
+_SETTINGS: tuple[LiteralString, ...] = (
+    # Plan for all rows: by default a cursor is planned for its first tenth, often with nested loops.
+    "SET LOCAL cursor_tuple_fraction = 1",
+    # The transaction is idle while Customer.io makes us wait; that must not end it.
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    # What is cast to text reads the same on every server.
+    "SET LOCAL datestyle = 'ISO, YMD'",
+    "SET LOCAL timezone = 'UTC'",
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a query's result.
+
+    Args:
+        name: As the query gives it.
+        type: Postgres's name of the type its values have when they arrive here.
+        array: Whether it holds arrays of that type.
+    """
+
+    name: str
+    type: str
+    array: bool = False
+
+
+class Source:
+    """A Postgres database to read from.
+
+    Args:
+        connect: Opens a connection, such as ``lambda: psycopg.connect("...")``.
+        overlap: Seconds by which the next last sync time is put back where the source cannot say which
+            transactions are in flight.
+        max_lookback: Seconds by which a long transaction may put it back.
+        timestamps: What dates and times become.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        *,
+        overlap: int = 60,
+        max_lookback: int = 3600,
+        timestamps: Timestamps = "unix",
+    ) -> None:
+        self._connect = connect
+        self._overlap = overlap
+        self._max_lookback = max_lookback
+        self._timestamps: Timestamps = timestamps
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Open a read-only view of the database as it is now.
+
+        Raises:
+            SourceUnavailableError: Postgres cannot be reached.
+        """
+        try:
+            connection = self._connect()
+        except psycopg.OperationalError as error:
+            raise SourceUnavailableError(f"cannot connect to Postgres: {_first_line(error)}") from None
+        with connection:
+            connection.autocommit = True
+            connection.execute("SET client_encoding = 'UTF8'")
+            # Before the snapshot: whoever commits between the two is then seen by the next run.
+            next_last_sync_time = read_watermark(connection, self._overlap, self._max_lookback)
+            connection.autocommit = False
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            register_loaders(connection, self._timestamps)
+            for setting in _SETTINGS:
+                connection.execute(setting)
+            yield Snapshot(connection, next_last_sync_time)
+
+
+class Snapshot:
+    """The database at one moment.
+
+    Attributes:
+        next_last_sync_time: The last sync time for the next run, in Unix seconds; None where the source
+            cannot say, and the old one has to stay.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], next_last_sync_time: int | None) -> None:
+        self._connection = connection
+        self.next_last_sync_time = next_last_sync_time
+
+    @contextmanager
+    def read(self, query: str) -> Iterator[Rows]:
+        """Run a query and give its rows, as they come.
+
+        Args:
+            query: One SELECT; a semicolon and comments may follow it.
+
+        Raises:
+            QueryError: Postgres refuses it.
+            SourceUnavailableError: Postgres went away.
+        """
+        cursor = self._declare(sql.SQL(query))
+        columns = self._columns(cursor)
+        if any(to_text for _, to_text in columns):
+            # Only now it is known which columns have no JSON form: read those as text.
+            cursor.close()
+            cursor = self._declare(_with_casts(query, columns))
+        try:
+            yield Rows(cursor, [column for column, _ in columns])
+        finally:
+            if not self._connection.closed and not self._connection.broken:
+                cursor.close()
+
+    def _declare(self, statement: sql.SQL | sql.Composed) -> psycopg.ServerCursor[Row]:
+        """Open a server-side cursor. Its rows are computed as they are fetched."""
+        cursor = self._connection.cursor(name="customerio", binary=True)
+        try:
+            return cursor.execute(statement)
+        except psycopg.OperationalError as error:
+            raise SourceUnavailableError(f"Postgres went away: {_first_line(error)}") from None
+        except psycopg.Error as error:
+            raise QueryError(f"Postgres refuses the query: {_first_line(error)}") from None
+
+    def _columns(self, cursor: psycopg.ServerCursor[Row]) -> list[tuple[Column, LiteralString]]:
+        """Describe a query's columns, each with the cast to text that it needs, if any."""
+        description = cursor.description or []
+        found = self._connection.execute(
+            "SELECT t.oid, coalesce(e.typname, t.typname), e.oid IS NOT NULL FROM pg_catalog.pg_type t"
+            " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'"
+            " WHERE t.oid = ANY(%s)",
+            [[column.type_code for column in description]],
+        )
+        types = {oid: (name, array) for oid, name, array in found}
+        columns: list[tuple[Column, LiteralString]] = []
+        for described in description:
+            name, array = types[described.type_code]
+            if described.type_code in _NATIVE_OIDS:
+                columns.append((Column(described.name, name, array), ""))
+            else:
+                columns.append((Column(described.name, "text", array), "::text[]" if array else "::text"))
+        return columns
+
+
+class Rows:
+    """The rows of a query, in chunks.
+
+    Attributes:
+        columns: Their columns.
+    """
+
+    def __init__(self, cursor: psycopg.ServerCursor[Row], columns: list[Column]) -> None:
+        self.columns = columns
+        self._cursor = cursor
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """Fetch `CHUNK_ROWS` rows at a time, the next ones while these are used.
+
+        Raises:
+            QueryError: A row cannot be computed.
+            SourceUnavailableError: Postgres went away or ended the query.
+        """
+        try:
+            with ThreadPoolExecutor(max_workers=1, thread_name_prefix="customerio-source") as reader:
+                coming = reader.submit(self._cursor.fetchmany, CHUNK_ROWS)
+                while rows := coming.result():
+                    coming = reader.submit(self._cursor.fetchmany, CHUNK_ROWS)
+                    yield rows
+        except psycopg.OperationalError as error:
+            raise SourceUnavailableError(f"Postgres ended the query: {_first_line(error)}") from None
+        except psycopg.Error as error:
+            # While rows are computed, Postgres's sentence may quote a value of one.
+            raise QueryError(
+                f"Postgres could not compute a row: {type(error).__name__} ({error.sqlstate})."
+                " Run the query in psql to see the value."
+            ) from None
+
+
+def _with_casts(query: str, columns: list[tuple[Column, LiteralString]]) -> sql.Composed:
+    """Wrap the query in one that casts columns to text."""
+    comma = sql.SQL(", ")
+    places = [sql.Identifier(f"column_{place}") for place in range(len(columns))]
+    items = [
+        sql.SQL("{}" + to_text + " AS {}").format(place, sql.Identifier(column.name))
+        for place, (column, to_text) in zip(places, columns, strict=True)
+    ]
+    return sql.SQL("SELECT {} FROM (\n{}\n) AS query ({})").format(
+        comma.join(items), sql.SQL(_without_semicolon(query)), comma.join(places)
+    )
+
+
+def _without_semicolon(query: str) -> str:
+    """Cut off the semicolon, and comments at the end, so that the query can stand in brackets."""
+    tokens = list(lexer.tokenize(query))
+    while tokens and (tokens[-1][0] in Comment or tokens[-1][0] in Whitespace or tokens[-1][1] == ";"):
+        tokens.pop()
+    return "".join(text for _, text in tokens)
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,107 @@
+"""What became of a run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "Completed"
+    SOME_ROWS_FAILED = "Some rows failed"
+    FAILED = "Failed"
+
+
+@dataclass
+class Counts:
+    """Rows of one query. ``read`` is the sum of the others once a run has tried all rows."""
+
+    read: int = 0
+    imported: int = 0
+    failed: int = 0
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass
+class Summary:
+    """A run in numbers; filled while it goes, so that a run that breaks off has one too.
+
+    ``Failed`` until the run came to its end. The last sync time moves only when the run Completed.
+    """
+
+    last_sync_time: int
+    next_last_sync_time: int = field(init=False)
+    status: Status = Status.FAILED
+    queries: dict[str, Counts] = field(default_factory=dict)
+    requests: int = 0
+    bytes: int = 0
+    started_at: dt.datetime = field(default_factory=_now)
+    finished_at: dt.datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.next_last_sync_time = self.last_sync_time
+
+    @property
+    def duration(self) -> float:
+        """Seconds from start to end, or to now."""
+        return ((self.finished_at or _now()) - self.started_at).total_seconds()
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of all queries."""
+        return sum(counts.read for counts in self.queries.values())
+
+    @property
+    def rows_failed(self) -> int:
+        """Rejected rows of all queries."""
+        return sum(counts.failed for counts in self.queries.values())
+
+    def finish(self, next_last_sync_time: int | None) -> None:
+        """Every row was tried: decide the status, and move the last sync time when nothing was rejected.
+
+        Args:
+            next_last_sync_time: Where the next run may start; None for where this one did.
+        """
+        if self.rows_failed:
+            self.status = Status.SOME_ROWS_FAILED
+            return
+        self.status = Status.COMPLETED
+        if next_last_sync_time is not None:
+            self.next_last_sync_time = next_last_sync_time
+
+    def lines(self) -> list[str]:
+        """The summary as a person reads it at a glance: a line a query, then the end."""
+        speed = self.rows_read / max(self.duration, 0.001)
+        lines = [
+            f"{name}: {counts.read:,} rows read, {counts.imported:,} imported, {counts.failed:,} failed"
+            for name, counts in self.queries.items()
+        ]
+        lines.append(
+            f"{self.status} in {self.duration:.1f} s: {self.requests:,} requests, {self.bytes:,} bytes,"
+            f" {speed:,.0f} rows/s; last sync time {self.last_sync_time}, next {self.next_last_sync_time}"
+        )
+        return lines
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as JSON types, times as ISO 8601."""
+        return {
+            "status": self.status.value,
+            "queries": {
+                name: {"read": counts.read, "imported": counts.imported, "failed": counts.failed}
+                for name, counts in self.queries.items()
+            },
+            "requests": self.requests,
+            "bytes": self.bytes,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat() if self.finished_at else None,
+            "duration": round(self.duration, 3),
+            "last_sync_time": self.last_sync_time,
+            "next_last_sync_time": self.next_last_sync_time,
+        }

@@ -1,0 +1,140 @@
+"""How a value of Postgres becomes a value of JSON.
+
+psycopg's own loaders serve booleans, integers, floats, numerics and texts. Added here: dates and times become
+Unix seconds without passing through `datetime`, which ends at the year 9999; JSON is passed through unread.
+A type that has no JSON form of its own is read as text, by a cast in the query (see `source`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+from psycopg.types.net import InetBinaryLoader
+
+if TYPE_CHECKING:
+    from psycopg.abc import AdaptContext, Buffer
+
+    from airflow_provider_cio.engine.queries import Timestamps
+
+TEXTS = frozenset({"text", "varchar", "bpchar", "name", "uuid"})
+INTEGERS = frozenset({"int2", "int4", "int8", "oid"})
+TIMES = frozenset({"date", "timestamp", "timestamptz"})
+FRACTIONS = frozenset({"float4", "float8", "numeric"})
+#: Types with a JSON form of their own, alone or in arrays.
+NATIVE = TEXTS | INTEGERS | TIMES | FRACTIONS | {"bool", "bytea", "inet", "json", "jsonb"}
+
+_MICROSECOND = 1_000_000
+_DAY = 86_400
+#: Postgres counts time from 2000-01-01, Unix from 1970-01-01.
+_OFFSET = 946_684_800
+#: ``infinity`` and ``-infinity`` are the ends of the binary formats.
+_INFINITE_DAYS = (2**31 - 1, -(2**31))
+_INFINITE_MICROSECONDS = (2**63 - 1, -(2**63))
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+#: ISO 8601 and `datetime` know the years 1 to 9999.
+_ISO_SECONDS = range(-62_135_596_800, 253_402_300_800)
+
+
+class _UnixDate(Loader):
+    """A date as the Unix seconds of its midnight in UTC."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> Any:
+        days = int.from_bytes(data, "big", signed=True)
+        return None if days in _INFINITE_DAYS else days * _DAY + _OFFSET
+
+
+class _IsoDate(_UnixDate):
+    """A date as ISO 8601; beyond the years that this knows, Unix seconds."""
+
+    def load(self, data: Buffer) -> Any:
+        seconds = super().load(data)
+        if seconds not in _ISO_SECONDS:
+            return seconds
+        return (_EPOCH + dt.timedelta(seconds=seconds)).date().isoformat()
+
+
+class _UnixTimestamp(Loader):
+    """A timestamp as whole Unix seconds, floored; a naive one counts as UTC."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> Any:
+        microseconds = int.from_bytes(data, "big", signed=True)
+        return None if microseconds in _INFINITE_MICROSECONDS else microseconds // _MICROSECOND + _OFFSET
+
+
+class _IsoTimestamp(_UnixTimestamp):
+    """A timestamp as ISO 8601 in UTC; beyond the years that this knows, Unix seconds."""
+
+    def load(self, data: Buffer) -> Any:
+        seconds = super().load(data)
+        if seconds not in _ISO_SECONDS:
+            return seconds
+        fraction = int.from_bytes(data, "big", signed=True) % _MICROSECOND
+        moment = _EPOCH + dt.timedelta(seconds=seconds, microseconds=fraction)
+        return moment.isoformat().replace("+00:00", "Z")
+
+
+class _Json(Loader):
+    """JSON as it is, so that no number loses a digit."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> msgspec.Raw:
+        return msgspec.Raw(bytes(data))
+
+
+class _Jsonb(_Json):
+    """The same, behind a byte that gives the format's version."""
+
+    def load(self, data: Buffer) -> msgspec.Raw:
+        return msgspec.Raw(bytes(data)[1:])
+
+
+class _Inet(InetBinaryLoader):
+    """An address as Postgres shows it; a cast to text would add the length of its network."""
+
+    def load(self, data: Buffer) -> Any:
+        return str(super().load(data))
+
+
+def register_loaders(context: AdaptContext, timestamps: Timestamps) -> None:
+    """Teach a connection to read values as JSON has them.
+
+    Args:
+        context: The connection.
+        timestamps: What dates and times become.
+    """
+    date: type[_UnixDate]
+    timestamp: type[_UnixTimestamp]
+    date, timestamp = (_UnixDate, _UnixTimestamp) if timestamps == "unix" else (_IsoDate, _IsoTimestamp)
+    loaders: dict[str, type[Loader]] = {
+        "date": date,
+        "timestamp": timestamp,
+        "timestamptz": timestamp,
+        "inet": _Inet,
+        "json": _Json,
+        "jsonb": _Jsonb,
+    }
+    for name, loader in loaders.items():
+        context.adapters.register_loader(name, loader)
+
+
+def finite(value: Any) -> Any:
+    """Return the value with every NaN and infinity in it replaced by None: JSON has no such numbers."""
+    if isinstance(value, list):
+        return [finite(element) for element in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    return value

@@ -1,0 +1,39 @@
+"""The app inside Airflow's API server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from airflow_provider_cio.pools import create_missing_pools
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = logging.getLogger(__name__)
+
+#: A spec that was just deployed waits this long at most for its pool.
+_SECONDS_BETWEEN_LOOKS = 30
+
+
+async def _keep_pools() -> None:
+    while True:
+        try:
+            await asyncio.to_thread(create_missing_pools)
+        except Exception:
+            log.exception("Looking for missing Customer.io pools failed; trying again")
+        await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    keeper = asyncio.create_task(_keep_pools())
+    yield
+    keeper.cancel()
+
+
+app = FastAPI(title="Customer.io", lifespan=_lifespan)

@@ -1,0 +1,91 @@
+"""What a spec may say."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Literal
+
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from airflow_provider_cio.naming import connection_id
+
+_DURATION = re.compile(r"(\d+) (second|minute|hour|day)s?").fullmatch
+
+
+def _duration(value: Any) -> Any:
+    """Read ``90 seconds``, ``5 minutes``, ``2 hours`` or ``1 day``."""
+    if not isinstance(value, str) or not (match := _DURATION(value.strip())):
+        raise ValueError("give a number and a unit, such as 90 seconds, 5 minutes, 2 hours or 1 day")
+    number, unit = match.groups()
+    return dt.timedelta(**{f"{unit}s": int(number)})
+
+
+def _cron(value: str) -> str:
+    if not croniter.is_valid(value):
+        raise ValueError('is no cron expression, such as "*/30 * * * *" for every half hour')
+    return value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=100)]
+Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
+Cron = Annotated[str, AfterValidator(_cron)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PeopleSpec(_Part):
+    """The people to import.
+
+    Attributes:
+        query: One SELECT with ``{{ last_sync_time }}``.
+        identify_by: The column that names a person; by default id, and email where a row's id is NULL.
+    """
+
+    query: str = Field(min_length=1)
+    identify_by: Literal["id", "email"] | None = None
+
+
+class SyncSpec(_Part):
+    """One sync.
+
+    Attributes:
+        name: Unique in its workspace.
+        description: For people.
+        workspace: The workspace's name; its syncs run one at a time.
+        schedule: When to run, as cron; without it only when somebody triggers it.
+        start_date: No scheduled run before this day.
+        postgres_conn_id: The source.
+        customerio_conn_id: The workspace; by default ``customerio_<workspace>``.
+        people: What to import.
+        nulls: What a NULL attribute does.
+        timestamps: Dates and times as Unix seconds or as ISO 8601.
+        overlap: How far to look back where the source hides transactions in flight.
+        max_lookback: How far to look back at most for a long transaction.
+        retries: How often Airflow tries again after a run that could not come to its end.
+        owner: Shown in Airflow.
+        tags: Shown in Airflow, besides our own.
+    """
+
+    name: Name
+    description: str = ""
+    workspace: Name
+    schedule: Cron | None = None
+    start_date: dt.date | None = None
+    postgres_conn_id: str = Field(min_length=1)
+    customerio_conn_id: str = ""
+    people: PeopleSpec
+    nulls: Literal["remove", "skip"] = "remove"
+    timestamps: Literal["unix", "iso"] = "unix"
+    overlap: Duration = dt.timedelta(minutes=1)
+    max_lookback: Duration = dt.timedelta(hours=1)
+    retries: int = Field(default=2, ge=0)
+    owner: str = "airflow"
+    tags: tuple[str, ...] = ()
+
+    def connection(self) -> str:
+        """The connection of the workspace."""
+        return self.customerio_conn_id or connection_id(self.workspace)

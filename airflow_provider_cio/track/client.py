@@ -1,0 +1,260 @@
+"""The Track API over HTTP: one method a call, every answer turned into a verdict or an error."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import logging
+import threading
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import msgspec
+import requests
+import requests.adapters
+import tenacity
+
+from airflow_provider_cio.errors import (
+    AddressError,
+    CredentialsError,
+    ItemError,
+    RateLimitedError,
+    RefusedError,
+    StoppedError,
+    TooLargeError,
+    TransientError,
+    UnavailableError,
+    VerdictError,
+)
+from airflow_provider_cio.track.pace import Pace
+from airflow_provider_cio.track.region import RegionAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+log = logging.getLogger(__name__)
+
+#: The longest Retry-After that is obeyed; Customer.io's own client stops at the same.
+LONGEST_RETRY_AFTER = 300.0
+
+
+_Shape = TypeVar("_Shape")
+
+
+class _Answer(msgspec.Struct):
+    """The body of every answer to a batch; a success is an empty one."""
+
+    errors: list[ItemError] = []
+
+
+class TrackClient:
+    """Sends operations to one workspace.
+
+    Safe to share between threads. Requests that met a transient error are repeated with exponential
+    backoff and jitter, or after the time the answer asked for, until ``retry_for`` has passed.
+
+    Args:
+        site_id: The workspace's Site ID.
+        api_key: Its Track API key.
+        base_url: Scheme and host, such as ``https://track.customer.io``.
+        max_requests_per_second: The pace (see Customer.io's limits: 1,000 a second, not strictly enforced).
+        max_concurrent_requests: How many connections to keep.
+        timeout: Seconds to wait for a connection or for more of an answer.
+        retry_for: Seconds for which one request is repeated before its error is raised.
+    """
+
+    def __init__(
+        self,
+        *,
+        site_id: str,
+        api_key: str,
+        base_url: str,
+        max_requests_per_second: float = 100,
+        max_concurrent_requests: int = 8,
+        timeout: float = 60,
+        retry_for: float = 900,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.max_concurrent_requests = max_concurrent_requests
+        self.requests = 0
+        self.bytes = 0
+        self._timeout = timeout
+        self._retry_for = retry_for
+        self._pace = Pace(max_requests_per_second)
+        self._stopped = threading.Event()
+        self._count = threading.Lock()
+        self._session = requests.Session()
+        self._session.auth = (site_id, api_key)
+        self._session.headers["User-Agent"] = "airflow-provider-cio"
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=max_concurrent_requests)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def stop(self) -> None:
+        """Make every waiting and every coming request raise `StoppedError`; safe in a signal handler."""
+        self._stopped.set()
+
+    def region(self) -> RegionAnswer:
+        """Ask which region the credentials belong to; either region's host answers.
+
+        Raises:
+            CredentialsError: The credentials are refused.
+            AddressError: The host does not speak the Track API.
+            TransientError: No answer came.
+        """
+        response = self._call("GET", "/api/v1/accounts/region")
+        return _decode(response, RegionAnswer)
+
+    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+        """Send a batch and return the operations that were rejected; all others were accepted.
+
+        Args:
+            operations: JSON of each; together at most `limits.BATCH_BYTES` long.
+
+        Raises:
+            RefusedError: The request was refused (400, 413); no operation counts as accepted.
+            CredentialsError, AddressError: A person has to mend the connection.
+            TransientError: No verdict came although the request was repeated for ``retry_for`` seconds.
+            VerdictError: The answer makes no sense.
+        """
+        count = len(operations)
+        response = self._call("POST", "/api/v2/batch", b'{"batch":[' + b",".join(operations) + b"]}")
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise TooLargeError
+        if response.status_code == HTTPStatus.BAD_REQUEST:
+            raise _refusal(response, count)
+        errors = _decode(response, _Answer).errors
+        if any(not 0 <= error.batch_index < count for error in errors):
+            raise VerdictError(
+                f"Customer.io rejected an operation that is not among the {count} of the batch"
+            )
+        return errors
+
+    def _call(self, method: str, path: str, body: bytes | None = None) -> requests.Response:
+        """Make a request, again and again while that can help."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError)
+            & tenacity.retry_if_not_exception_type(StoppedError),
+            wait=_wait,
+            stop=tenacity.stop_after_delay(self._retry_for),
+            sleep=self._sleep,
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        return retrying(self._attempt, method, path, body)
+
+    def _attempt(self, method: str, path: str, body: bytes | None) -> requests.Response:
+        self._sleep(self._pace.delay())
+        with self._count:
+            self.requests += 1
+            self.bytes += len(body or b"")
+        try:
+            response = self._session.request(
+                method,
+                self.base_url + path,
+                data=body,
+                headers={"Content-Type": "application/json"} if body else None,
+                timeout=self._timeout,
+                allow_redirects=False,  # following would drop the credentials or the body
+            )
+        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
+            raise AddressError(f"{self.base_url!r} is no URL: {error}") from None
+        except requests.RequestException as error:
+            # The library's message may hold the request; its type is enough to act upon.
+            raise UnavailableError(f"no answer from {self.base_url}: {type(error).__name__}") from None
+        self._check(response)
+        self._pace.recover()
+        return response
+
+    def _check(self, response: requests.Response) -> None:
+        """Raise for every status that is no verdict about the operations."""
+        status = response.status_code
+        if status in (200, 207, 400, 413):
+            return
+        if status in (401, 403):
+            raise CredentialsError(
+                f"Customer.io refused the credentials ({status}). Check Site ID and Track API key of the"
+                " connection; they are in Customer.io under Settings > API Credentials."
+            )
+        if status == HTTPStatus.NOT_FOUND:
+            raise AddressError(
+                f"{self.base_url} has no Track API (404). Leave the connection's host empty,"
+                " or give the base URL of the Track API."
+            )
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            raise AddressError(
+                f"{self.base_url} redirects elsewhere ({status}): the workspace is in the other region."
+                ' Set "region" in the connection to "us" or "eu".'
+            )
+        wait = _retry_after(response)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._pace.slow_down()
+            raise RateLimitedError("Customer.io asks for fewer requests (429)", wait)
+        if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise UnavailableError(f"Customer.io answered {status}", wait)
+        raise VerdictError(f"Customer.io answered {status}, which its API does not document")
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise StoppedError("the run was told to stop")
+
+
+_BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """Wait as long as the answer asked for, else exponentially longer, with jitter."""
+    error = state.outcome and state.outcome.exception()
+    if isinstance(error, TransientError) and error.retry_after is not None:
+        return min(error.retry_after, LONGEST_RETRY_AFTER)
+    return _BACKOFF(state)
+
+
+def _log_retry(state: tenacity.RetryCallState) -> None:
+    error = state.outcome and state.outcome.exception()
+    log.info("%s; trying again in %.1f s (try %d)", error, state.upcoming_sleep, state.attempt_number + 1)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Read Retry-After, which is seconds or a date."""
+    text = response.headers.get("Retry-After", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=dt.UTC)
+    return max((date - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)
+
+
+def _decode(response: requests.Response, shape: type[_Shape]) -> _Shape:
+    try:
+        return msgspec.json.decode(response.content, type=shape)
+    except msgspec.DecodeError:
+        raise VerdictError(
+            f"Customer.io answered {response.status_code} with something that is not"
+            f" what its API documents ({len(response.content)} bytes)"
+        ) from None
+
+
+def _refusal(response: requests.Response, count: int) -> RefusedError:
+    """Understand a 400: errors of operations, errors of the whole, or a body that says nothing."""
+    try:
+        errors = msgspec.json.decode(response.content, type=_Answer).errors
+    except msgspec.DecodeError:
+        errors = []
+    if not errors:
+        return RefusedError("", "invalid", "Customer.io answered 400 without saying why")
+    named = errors if all(0 <= error.batch_index < count for error in errors) else []
+    return RefusedError(errors[0].field, errors[0].reason, errors[0].message, named)

@@ -1,0 +1,7 @@
+"""Every sync under `syncs/` becomes an Airflow DAG."""
+
+from pathlib import Path
+
+from airflow_provider_cio.dag_factory import build_dags
+
+globals().update(build_dags(Path(__file__).parent / "syncs"))
