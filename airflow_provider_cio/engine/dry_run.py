@@ -15,7 +15,7 @@ class DryRun:
 
     max_concurrent_requests = 1
     requests = 0
-    bytes = 0
+    bytes_sent = 0
 
     def stop(self) -> None:
         """Nothing ever waits here."""

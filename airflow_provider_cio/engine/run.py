@@ -53,5 +53,5 @@ def run_sync(
             summary.finish(snapshot.next_last_sync_time)
     finally:
         summary.requests = workspace.requests
-        summary.bytes = workspace.bytes
+        summary.bytes = workspace.bytes_sent
         summary.finished_at = dt.datetime.now(dt.UTC)

@@ -19,12 +19,12 @@ class Workspace(Protocol):
     Attributes:
         max_concurrent_requests: How many lanes it takes operations on.
         requests: How many were made, repeated ones included.
-        bytes: How many bytes of body these had.
+        bytes_sent: How many bytes of body these had.
     """
 
     max_concurrent_requests: int
     requests: int
-    bytes: int
+    bytes_sent: int
 
     def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
         """Send a batch and return the errors of those operations that were rejected."""

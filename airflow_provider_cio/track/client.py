@@ -78,7 +78,7 @@ class TrackClient:
         self.base_url = base_url.rstrip("/")
         self.max_concurrent_requests = max_concurrent_requests
         self.requests = 0
-        self.bytes = 0
+        self.bytes_sent = 0
         self._timeout = timeout
         self._retry_for = retry_for
         self._pace = Pace(max_requests_per_second)
@@ -156,7 +156,7 @@ class TrackClient:
         self._sleep(self._pace.delay())
         with self._count:
             self.requests += 1
-            self.bytes += len(body or b"")
+            self.bytes_sent += len(body or b"")
         try:
             response = self._session.request(
                 method,

@@ -1,0 +1,86 @@
+"""Real parts for all tests: a Postgres server, a database of one's own in it, a Customer.io workspace."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from airflow_provider_cio.engine import PeopleQuery, Rejection, Source, Summary, Sync, run_sync
+from demo.local_postgres import LocalPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
+    from airflow_provider_cio.engine.verdicts import Workspace
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
+    """Give a Postgres server."""
+    with LocalPostgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+class Database:
+    """A database to read from, with a connection to prepare it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.connection = psycopg.connect(uri, autocommit=True)
+
+    def execute(self, statement: str) -> None:
+        """Run one or more statements."""
+        self.connection.execute(statement.encode())
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open another connection."""
+        return psycopg.connect(self.uri)
+
+
+@pytest.fixture
+def database(postgres: LocalPostgres) -> Iterator[Database]:
+    """Give an empty database."""
+    name = f"test_{next(_numbers)}"
+    with postgres.connect() as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    base, _, _ = postgres.uri.rpartition("/")
+    database = Database(f"{base}/{name}")
+    yield database
+    database.connection.close()
+    with postgres.connect() as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+class Run:
+    """A run of a people sync: its summary and its rejections."""
+
+    def __init__(self) -> None:
+        self.rejections: list[Rejection] = []
+        self.summary = Summary(0)
+
+
+@pytest.fixture
+def run(database: Database) -> Callable[..., Run]:
+    """Give a function that runs a query of the test's database into a workspace."""
+
+    def run_query(
+        sql: str,
+        workspace: Workspace,
+        *,
+        identify_by: Identifier | None = None,
+        nulls: Nulls = "remove",
+        timestamps: Timestamps = "unix",
+    ) -> Run:
+        done = Run()
+        sync = Sync(people=PeopleQuery(sql=sql, identify_by=identify_by), nulls=nulls)
+        source = Source(database.connect, timestamps=timestamps)
+        run_sync(sync, source, workspace, done.rejections.append, done.summary)
+        return done
+
+    return run_query

@@ -1,0 +1,55 @@
+"""E-mail addresses."""
+
+import pytest
+from email_validator import validate_email
+
+from airflow_provider_cio.engine import emails
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b.co",
+        "first.last+tag@mail.example.com",
+        '"quoted local"@example.com',
+        "a@intranet",
+        "jörg@exämple.de",
+        "x@[127.0.0.1]",
+    ],
+)
+def test_an_address_by_rfc_5322_is_taken(address: str) -> None:
+    """Addresses that the standard allows pass, also the rare forms."""
+    assert emails.is_email(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "plain",
+        "@example.com",
+        "a@",
+        "a@b@c.com",
+        "a b@example.com",
+        "a..b@example.com",
+        ".a@example.com",
+        "a@-example.com",
+        "a@example..com",
+        "A <a@example.com>",
+        "a@example.com,b@example.com",
+        f"{'a' * 65}@example.com",
+        "a@example.com\n",
+    ],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    """Texts that Customer.io would accept and drop later are refused here."""
+    assert not emails.is_email(address)
+
+
+def test_the_quick_pattern_takes_nothing_that_the_validator_refuses() -> None:
+    """The pattern is a shortcut, not another opinion."""
+    locals_ = ["a", "a.b", "A-1", "x_y+z", "a" * 40, "1"]
+    domains = ["b.co", "b-c.example", "a1.b2.museum", "x.Y", "0.de", f"{'d' * 15}.org"]
+    for address in (f"{local}@{domain}" for local in locals_ for domain in domains):
+        assert emails._ORDINARY(address), address  # noqa: SLF001 - it is the subject
+        validate_email(address, check_deliverability=False, globally_deliverable=False)

@@ -1,0 +1,99 @@
+"""Verdicts on batches, from workspaces that answer in every way the API may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from airflow_provider_cio.engine.mapping import Operation
+from airflow_provider_cio.engine.verdicts import deliver
+from airflow_provider_cio.errors import ItemError, RefusedError, TooLargeError
+
+Answer = Callable[[Sequence[bytes]], list[ItemError]]
+
+
+class Answering:
+    """A workspace whose answers a test decides."""
+
+    max_concurrent_requests = 1
+    requests = 0
+    bytes_sent = 0
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.sent: list[list[bytes]] = []
+
+    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+        """Note the request and answer."""
+        self.sent.append(list(operations))
+        return self._answer(operations)
+
+    def stop(self) -> None:
+        """Nothing waits here."""
+
+
+def batch(count: int) -> list[Operation]:
+    """Make operations with the bodies 0, 1, 2 and so on."""
+    return [Operation(number + 1, str(number), str(number).encode()) for number in range(count)]
+
+
+def test_without_errors_all_are_accepted() -> None:
+    """An empty answer is a success."""
+    assert deliver(Answering(lambda _: []), batch(3)).accepted == 3
+
+
+def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None:
+    """Errors come in any order; one operation may have many."""
+    errors = [
+        ItemError(2, "invalid", "b", "B"),
+        ItemError(0, "required", "x", "X"),
+        ItemError(2, "invalid", "a", "A"),
+    ]
+    verdicts = deliver(Answering(lambda _: errors), batch(3))
+    assert verdicts.accepted == 1
+    assert [(operation.row, error.message) for operation, error in verdicts.rejected] == [
+        (1, "X"),
+        (3, "B; a: A"),
+    ]
+
+
+def test_a_refused_batch_is_halved_down_to_the_row_at_fault() -> None:
+    """One row that makes Customer.io answer 400 does not take the others with it; order is kept."""
+
+    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+        if b"5" in operations:
+            raise RefusedError("attributes.x", "invalid", "no")
+        return []
+
+    workspace = Answering(answer)
+    verdicts = deliver(workspace, batch(8))
+    assert verdicts.accepted == 7
+    assert [(operation.row, error.message) for operation, error in verdicts.rejected] == [(6, "no")]
+    accepted = [body for request in workspace.sent if b"5" not in request for body in request]
+    assert accepted == [b"0", b"1", b"2", b"3", b"4", b"6", b"7"]
+
+
+def test_a_refusal_that_names_items_sends_the_others_again() -> None:
+    """A 400 accepts nothing, so what it does not name still has to arrive."""
+
+    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+        if b"1" in operations:
+            raise RefusedError("f", "invalid", "no", [ItemError(1, "invalid", "f", "no")])
+        return []
+
+    workspace = Answering(answer)
+    verdicts = deliver(workspace, batch(3))
+    assert workspace.sent == [[b"0", b"1", b"2"], [b"0", b"2"]]
+    assert (verdicts.accepted, len(verdicts.rejected)) == (2, 1)
+
+
+def test_a_batch_that_is_too_large_is_split() -> None:
+    """413 splits; a single operation that still is too large is rejected."""
+
+    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+        if len(operations) > 2 or b"3" in operations:
+            raise TooLargeError
+        return []
+
+    verdicts = deliver(Answering(answer), batch(5))
+    assert verdicts.accepted == 4
+    assert [(operation.row, error.reason) for operation, error in verdicts.rejected] == [(4, "too_large")]
