@@ -99,6 +99,9 @@ class PeopleMapper:
         self._query = query.name
         self._on_rejection = on_rejection
         self._shapes = [_Shape(identifier, names, nulls) for identifier in wanted if identifier in names]
+        self._nobody = _UnsendableError(
+            f"identifiers.{wanted[0]}", "required", f"the row has no {' and no '.join(wanted)}"
+        )
         self._fractions = [
             (index, _finite_test(column)) for index, column in enumerate(columns) if column.type in FRACTIONS
         ]
@@ -108,16 +111,20 @@ class PeopleMapper:
         for row in self._finite(rows):
             self.rows += 1
             for shape in self._shapes:
-                identifier = row[shape.index]
-                if identifier is not None:
+                if row[shape.index] is not None:
                     break
+            else:
+                self._reject("", self._nobody)
+                continue
             try:
                 yield shape.operation(self.rows, row)
             except _UnsendableError as fault:
-                named = "" if identifier is None else str(identifier)
-                self._on_rejection(
-                    Rejection(self._query, self.rows, named, fault.field, fault.reason, fault.message)
-                )
+                self._reject(str(row[shape.index]), fault)
+
+    def _reject(self, identifier: str, fault: _UnsendableError) -> None:
+        self._on_rejection(
+            Rejection(self._query, self.rows, identifier, fault.field, fault.reason, fault.message)
+        )
 
     def _finite(self, rows: list[Row]) -> list[Row]:
         """Make NULLs of NaN and infinity. They are rare, so rows are only rebuilt where there are some."""
@@ -183,8 +190,6 @@ def _identifier(name: str, value: Any, path: str) -> str:
     """Check an identifier and return it as text."""
     text: str = value
     if not isinstance(value, str):
-        if value is None:
-            raise _UnsendableError(f"{path}.{name}", "required", f"the row has no {name}")
         text = format(value, "f") if isinstance(value, Decimal) else str(value)
     if not text or text.isspace():
         raise _UnsendableError(f"{path}.{name}", "required", f"{name} is blank; for none, NULLIF({name}, '')")

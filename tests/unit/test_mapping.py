@@ -70,7 +70,7 @@ def test_a_row_without_any_identifier_is_rejected() -> None:
     mapped = Mapped([ID, PLAN], [(1, "a"), (None, "b"), (3, "c")])
     assert [operation["identifiers"]["id"] for operation in mapped.operations] == ["1", "3"]
     assert mapped.rejections == [
-        Rejection("people", 2, "", "identifiers.id", "required", "the row has no id")
+        Rejection("people", 2, "", "identifiers.id", "required", "the row has no id and no email")
     ]
 
 
