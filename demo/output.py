@@ -1,0 +1,41 @@
+"""What the demo shows: a spinner and check marks in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_console = Console(soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Show that something is being done, and how long it took once it is."""
+    if not _console.is_terminal:
+        _console.print(f"… {escape(what)}")
+    started = time.monotonic()
+    with _console.status(escape(what)) if _console.is_terminal else nullcontext():
+        yield
+    _console.print(f"[green]✓[/] {escape(what)} [dim]({time.monotonic() - started:.1f} s)[/]")
+
+
+def say(text: str = "") -> None:
+    """Show a line."""
+    _console.print(f"  {escape(text)}" if text else "")
+
+
+def title(text: str) -> None:
+    """Show a headline."""
+    _console.print(f"[bold]{escape(text)}[/]")
+
+
+def failure(text: str) -> None:
+    """Show what went wrong, and what to do about it."""
+    _console.print(f"[bold red]✗[/] {escape(text)}")

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil  # type: ignore[import-untyped]  # comes with Airflow, without types
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).parent.parent.parent
+DEMO_SECONDS = 110
+
+
+class Demo:
+    """A running demo without a terminal, and all processes it has been seen to have.
+
+    Args:
+        log: File that gets its output.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = psutil.Popen(
+                [sys.executable, "-m", "demo"],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.descendants: set[psutil.Process] = set()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has shown this text."""
+        deadline = time.monotonic() + DEMO_SECONDS
+        while text not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            self._watch()
+
+    def wait(self) -> int:
+        """Wait until it has ended, and return its exit status."""
+        deadline = time.monotonic() + DEMO_SECONDS
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.log.read_text()
+            self._watch()
+        return int(self.process.returncode)
+
+    def remains(self) -> list[psutil.Process]:
+        """Its processes that are still alive."""
+        return [process for process in self.descendants if _is_alive(process)]
+
+    def folders(self) -> list[Path]:
+        """The folders it has left."""
+        return list((PROJECT / ".demo").glob(f"*-{self.process.pid}"))
+
+    def _watch(self) -> None:
+        self.descendants.update(self.process.children(recursive=True))
+        time.sleep(0.1)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    demo = Demo(tmp_path / "demo.log")
+    yield demo
+    if demo.process.poll() is None:
+        demo.process.terminate()
+        demo.wait()
+
+
+def test_two_runs_from_start_to_end(demo: Demo) -> None:
+    """Without a terminal the demo imports 5,000 people, then the 50 who changed, and leaves nothing."""
+    assert demo.wait() == 0, demo.log.read_text()
+    text = demo.log.read_text()
+    rows = re.findall(r"Completed: ([\d,]+) rows read, ([\d,]+) imported, 0 failed", text)
+    assert rows == [("5,000", "5,000"), ("50", "50")]
+    assert len(demo.descendants) > 5
+    assert demo.remains() == []
+    assert demo.folders() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_when_asked_to(demo: Demo, number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end the demo, with nothing left behind; its exit status says which it was."""
+    demo.wait_for("… Airflow")
+    time.sleep(2)  # in the middle of Airflow's start
+    demo.process.send_signal(number)
+    assert demo.wait() == 128 + number, demo.log.read_text()
+    assert len(demo.descendants) > 5
+    assert demo.remains() == []
+    assert demo.folders() == []

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.processes import LocalError, LocalProcess, free_port, stop_all, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A child that ignores SIGTERM, with a grandchild in a process group of its own.
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
+print("ready", child.pid, flush=True)
+time.sleep(600)
+"""
+# A child that ends at once and leaves a grandchild behind.
+CARELESS = """
+import subprocess, sys
+print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid, flush=True)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return bool(state) and not state.startswith("Z")
+
+
+def start(tmp_path: Path, script: str) -> LocalProcess:
+    return LocalProcess("the child", [sys.executable, "-c", script], log=tmp_path / "child.log")
+
+
+def read_log(tmp_path: Path) -> str:
+    return wait_until((tmp_path / "child.log").read_text, what="A line in the log", seconds=10)
+
+
+def test_kills_what_does_not_stop_and_its_children(tmp_path: Path) -> None:
+    """A process that ignores SIGTERM is killed, with a child that has left its process group."""
+    process = start(tmp_path, STUBBORN)
+    grandchild = int(read_log(tmp_path).split()[1])
+    stop_all([process], seconds=0.3)
+    assert not is_alive(process.pid)
+    assert not is_alive(grandchild)
+
+
+def test_finds_orphans(tmp_path: Path) -> None:
+    """What a process started is stopped even if the process itself ended before."""
+    process = start(tmp_path, CARELESS)
+    orphan = int(read_log(tmp_path))
+    process.wait(10)
+    assert is_alive(orphan)
+    stop_all([process])
+    assert not is_alive(orphan)
+
+
+def test_says_why_a_process_has_ended(tmp_path: Path) -> None:
+    """The message names the process, its exit status and its log, and quotes the log's end."""
+    process = start(tmp_path, "import sys; sys.exit('no disk left')")
+    process.wait(10)
+    with pytest.raises(LocalError, match="the child has ended with exit status 1") as raised:
+        process.check()
+    assert str(tmp_path / "child.log") in str(raised.value)
+    assert "no disk left" in str(raised.value)
+
+
+def test_stopping_is_not_interrupted(tmp_path: Path) -> None:
+    """A Ctrl-C while processes are being stopped takes effect when they are stopped."""
+    process = start(tmp_path, STUBBORN)
+    read_log(tmp_path)
+    ctrl_c = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
+    ctrl_c.start()
+    with pytest.raises(KeyboardInterrupt):
+        stop_all([process], seconds=1)
+    assert not is_alive(process.pid)
+
+
+def test_waiting_ends_with_a_message() -> None:
+    """What was waited for, and how long, is in the message."""
+    with pytest.raises(LocalError, match=r"The end of the world did not happen within 0\.2 s"):
+        wait_until(lambda: None, what="The end of the world", seconds=0.2)
+
+
+def test_free_ports_differ() -> None:
+    """Two components get two ports."""
+    assert len({free_port() for _ in range(5)}) == 5
