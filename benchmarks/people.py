@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import psycopg
-from airflow_provider_cio.emulator.process import EmulatorProcess
 from rich.console import Console
 from rich.table import Table
 
+from airflow_provider_cio.emulator.process import EmulatorProcess
 from airflow_provider_cio.engine import PeopleQuery, Source, Summary, Sync, run_sync
 from airflow_provider_cio.track import TrackClient
 from demo.local_postgres import LocalPostgres

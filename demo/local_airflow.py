@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    import psutil  # type: ignore[import-untyped]  # comes with Airflow, without types
+    import psutil
 
 _COMPONENTS = {
     "api-server": ["api-server"],

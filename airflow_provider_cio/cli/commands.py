@@ -60,7 +60,7 @@ def reset(args: Namespace) -> None:
 
 def emulator(args: Namespace) -> None:
     """Run a local workspace until it is interrupted."""
-    from airflow_provider_cio.emulator import run
+    from airflow_provider_cio.emulator.server import run
 
     run(args)
 

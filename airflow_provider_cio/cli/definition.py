@@ -6,13 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
 
+from airflow_provider_cio.emulator.options import add_arguments
+
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
     from collections.abc import Callable
 
 _DIRECTORY = Arg(("directory",), metavar="DIR", help="The folder with the specs")
 _WORKSPACE = Arg(("workspace",), help="The workspace's name")
 _SYNC = Arg(("sync",), help="The sync's name")
-_EMULATOR_ARGUMENTS = (Arg(("--host",), default="127.0.0.1", help="Address to listen on"),)
+
+
+class _EmulatorArguments(Arg):
+    """All flags of the emulator, from the one place that defines them; Airflow sorts them by the first."""
+
+    def __init__(self) -> None:
+        super().__init__(("--host",))  # type: ignore[no-untyped-call]
+
+    def add_to_parser(self, parser: ArgumentParser) -> None:
+        """Add them."""
+        add_arguments(parser)
 
 
 def _lazy(command: str) -> Callable[..., Any]:
@@ -45,7 +58,7 @@ def get_customerio_cli_commands() -> list[GroupCommand]:
             name="emulator",
             help="Run a local Customer.io workspace",
             func=_lazy("emulator"),
-            args=_EMULATOR_ARGUMENTS,
+            args=(_EmulatorArguments(),),
         ),
     )
     return [GroupCommand(name="customerio", help="Sync Postgres with Customer.io", subcommands=commands)]

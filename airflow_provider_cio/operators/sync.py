@@ -97,6 +97,8 @@ class CustomerIOSyncOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the sync; store the next last sync time when it Completed."""
         dry_run = context["params"].get("dry_run", False)
+        if dry_run:
+            self.log.info("A dry run: nothing is sent, and the last sync time stays where it is")
         summary = Summary(self._last_sync_time)
         try:
             self._workspace = DryRun() if dry_run else CustomerIOHook(self.customerio_conn_id).get_conn()

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]  # comes with Airflow, without types
+import psutil
 import pytest
 
 if TYPE_CHECKING:

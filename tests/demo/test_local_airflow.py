@@ -4,7 +4,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]  # comes with Airflow, without types
+import psutil
 import pytest
 
 from demo.local_airflow import LocalAirflow

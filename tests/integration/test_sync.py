@@ -264,9 +264,9 @@ def test_a_role_that_cannot_see_others_takes_the_overlap(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Transactions of other roles may be hidden; the log says which GRANT shows them."""
-    role = database.uri.rpartition("/")[2] + "_role"
+    role = f"{database.name}_role"
     database.execute(
-        f"CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT CONNECT ON DATABASE {role[:-5]} TO {role}"
+        f"CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT CONNECT ON DATABASE {database.name} TO {role}"
     )
     try:
         source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"), overlap=500)

@@ -1,0 +1,141 @@
+"""An Airflow in this process, for `dag.test()`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_cio.emulator.process import EmulatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.models.dagrun import DagRun
+
+    from demo.local_postgres import LocalPostgres
+    from tests.conftest import Database
+
+_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
+_DAGS = _HOME / "dags"
+
+# Airflow reads these when it is imported, which the test modules do.
+os.environ.update(
+    AIRFLOW_HOME=str(_HOME),
+    AIRFLOW__CORE__DAGS_FOLDER=str(_DAGS),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME / 'airflow.db'}",
+    AIRFLOW__CUSTOMERIO__RETRY_FOR="3",
+)
+
+
+@pytest.fixture(scope="session")
+def _metadata() -> Iterator[None]:
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(command, check=True, capture_output=True)
+    yield
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[EmulatorProcess]:
+    """Give a workspace that all tests share."""
+    with EmulatorProcess(faults=True) as process:
+        yield process
+
+
+class Airflow:
+    """DAGs, connections and what became of runs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+
+    def connect(self, name: str, **fields: Any) -> None:
+        """Define a connection."""
+        self._monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of the DAG folder."""
+        path = _DAGS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def dags(self) -> dict[str, Any]:
+        """Parse the DAG folder as Airflow does."""
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(dag_folder=str(_DAGS))
+        assert not bag.import_errors
+        return dict(bag.dags)
+
+    def run(self, dag_id: str, **conf: Any) -> DagRun:
+        """Run a DAG to its end."""
+        run: DagRun = self.dags()[dag_id].test(run_conf=conf)
+        return run
+
+    def summary(self, run: DagRun) -> dict[str, Any]:
+        """Read the XCom that a run left, whatever its state."""
+        (task,) = run.get_task_instances()
+        summary: dict[str, Any] = task.xcom_pull(task_ids="sync", key="summary")
+        return summary
+
+    def rendered_query(self, run: DagRun) -> str:
+        """Read what the Rendered Template tab shows."""
+        from airflow.models.renderedtifields import RenderedTaskInstanceFields
+
+        (task,) = run.get_task_instances()
+        fields = RenderedTaskInstanceFields.get_templated_fields(task)
+        return str(fields["people_query"]) if fields else ""
+
+    def variable(self, key: str) -> str | None:
+        """Read a Variable."""
+        from airflow.models import Variable
+
+        value: str | None = Variable.get(key, default_var=None)  # noqa: AIR311 - the SDK's works in tasks only
+        return value
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Set a Variable, as a person does in the UI."""
+        from airflow.models import Variable
+
+        Variable.set(key, value)  # noqa: AIR311
+
+
+FACTORY = """\
+from pathlib import Path
+from airflow_provider_cio.dag_factory import build_dags
+globals().update(build_dags(Path(__file__).parent / "syncs"))
+"""
+
+
+@pytest.fixture
+def airflow(_metadata: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Airflow]:
+    """Give an Airflow with a factory and no specs yet."""
+    (_DAGS / "syncs").mkdir(parents=True)
+    airflow = Airflow(monkeypatch)
+    airflow.write("customerio_syncs.py", FACTORY)
+    yield airflow
+    shutil.rmtree(_DAGS)
+
+
+@pytest.fixture
+def connected(
+    airflow: Airflow, postgres: LocalPostgres, database: Database, emulator: EmulatorProcess
+) -> Airflow:
+    """Give that Airflow with connections to the test's database and to the workspace."""
+    airflow.connect("warehouse", **{**postgres.airflow_connection(), "schema": database.name})
+    airflow.connect(
+        "customerio_production",
+        conn_type="customerio",
+        login=emulator.site_id,
+        password=emulator.api_key,
+        host=emulator.url,
+    )
+    return airflow

@@ -1,0 +1,164 @@
+"""Syncs in a real Airflow, one run at a time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+    from airflow_provider_cio.emulator.process import EmulatorProcess
+    from tests.airflow.conftest import Airflow
+    from tests.conftest import Database
+
+PEOPLE = "CREATE TABLE people (id text, email text, updated_at timestamptz DEFAULT now() - interval '1h')"
+QUERY = "SELECT id, email FROM people WHERE extract(epoch FROM updated_at) >= {{last_sync_time}}"
+
+
+def spec(name: str, query: str = QUERY, more: str = "") -> str:
+    """Write a spec; its DAG is not retried, which would make a failing test wait."""
+    return (
+        f"name: {name}\nworkspace: production\npostgres_conn_id: warehouse\nretries: 0\n{more}"
+        f"people:\n  identify_by: id\n  query: {query}\n"
+    )
+
+
+def test_a_second_run_sends_only_what_changed(connected: Airflow, database: Database) -> None:
+    """The first run starts at 0; when it Completed the last sync time moves, and the next query has it."""
+    database.execute(
+        f"{PEOPLE}; INSERT INTO people SELECT 'a' || n, 'a' || n || '@b.co' FROM generate_series(1, 9) n"
+    )
+    connected.write("syncs/moves.yaml", spec("moves"))
+    first = connected.run("customerio.production.moves")
+    summary = connected.summary(first)
+    assert (first.state, summary["status"]) == ("success", "Completed")
+    assert summary["queries"] == {"people": {"read": 9, "imported": 9, "failed": 0}}
+    assert connected.rendered_query(first).endswith(">= 0")
+    database.execute("UPDATE people SET updated_at = now() WHERE id = 'a3'")
+    second = connected.run("customerio.production.moves")
+    assert connected.summary(second)["queries"]["people"]["read"] == 1
+    assert connected.summary(second)["last_sync_time"] == summary["next_last_sync_time"]
+    assert connected.rendered_query(second).endswith(f">= {summary['next_last_sync_time']}")
+    key = "customerio.production.moves.last_sync_time"
+    assert connected.variable(key) == str(connected.summary(second)["next_last_sync_time"])
+
+
+def test_a_rejected_row_fails_the_run_and_leaves_the_last_sync_time(
+    connected: Airflow, database: Database
+) -> None:
+    """Every row is tried; the run fails without retries, its summary is there, and nothing moves."""
+    database.execute(
+        f"{PEOPLE}; INSERT INTO people VALUES ('r1', 'a@b.co'), (NULL, 'c@d.co'), ('r3', 'no address')"
+    )
+    connected.write("syncs/rejected.yaml", spec("rejected"))
+    run = connected.run("customerio.production.rejected")
+    summary = connected.summary(run)
+    assert (run.state, summary["status"]) == ("failed", "Some rows failed")
+    assert summary["queries"] == {"people": {"read": 3, "imported": 1, "failed": 2}}
+    assert (summary["last_sync_time"], summary["next_last_sync_time"]) == (0, 0)
+    assert connected.variable("customerio.production.rejected.last_sync_time") is None
+
+
+def test_full_refresh_starts_at_0_for_one_run(connected: Airflow, database: Database) -> None:
+    """The form's switch sends everything again and then goes on as before."""
+    database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('f1', 'f@b.co')")
+    connected.write("syncs/full.yaml", spec("full"))
+    connected.set_variable("customerio.production.full.last_sync_time", "4000000000")
+    assert connected.summary(connected.run("customerio.production.full"))["queries"]["people"]["read"] == 0
+    connected.set_variable("customerio.production.full.last_sync_time", "4000000000")
+    summary = connected.summary(connected.run("customerio.production.full", full_refresh=True))
+    assert (summary["last_sync_time"], summary["queries"]["people"]["read"]) == (0, 1)
+
+
+def test_a_dry_run_checks_all_and_sends_nothing(connected: Airflow, database: Database) -> None:
+    """Rows are read and judged by our own rules; no request is made and the last sync time stays."""
+    database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('d1', 'd@b.co'), ('d2', 'no address')")
+    connected.write("syncs/dry.yaml", spec("dry"))
+    summary = connected.summary(connected.run("customerio.production.dry", dry_run=True))
+    assert summary["queries"] == {"people": {"read": 2, "imported": 1, "failed": 1}}
+    assert summary["requests"] == 0
+    assert connected.variable("customerio.production.dry.last_sync_time") is None
+
+
+def test_a_last_sync_time_that_is_no_number_is_refused(connected: Airflow, database: Database) -> None:
+    """What somebody mistyped in the Variables page is not guessed at."""
+    database.execute(PEOPLE)
+    connected.write("syncs/typo.yaml", spec("typo"))
+    connected.set_variable("customerio.production.typo.last_sync_time", "yesterday")
+    assert connected.run("customerio.production.typo").state == "failed"
+
+
+def test_wrong_credentials_fail_at_once(
+    connected: Airflow, database: Database, emulator: EmulatorProcess
+) -> None:
+    """No retry helps; the summary says Failed and that nothing was imported."""
+    database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('w1', 'w@b.co')")
+    connected.write("syncs/wrong.yaml", spec("wrong").replace("retries: 0", "retries: 5"))
+    connected.connect(
+        "customerio_production", conn_type="customerio", login="x", password="wrong-key", host=emulator.url
+    )
+    run = connected.run("customerio.production.wrong")
+    summary = connected.summary(run)
+    assert (run.state, summary["status"], summary["requests"]) == ("failed", "Failed", 1)
+    assert run.get_task_instances()[0].try_number == 1
+
+
+def test_the_operator_works_without_yaml(connected: Airflow, database: Database) -> None:
+    """An ordinary DAG, with the query in a .sql file beside it, has the pool of its workspace by itself."""
+    database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('o1', 'o@b.co')")
+    connected.write("people.sql", QUERY)
+    connected.write(
+        "own.py",
+        "from airflow.sdk import DAG\n"
+        "from airflow_provider_cio.operators.sync import CustomerIOSyncOperator\n"
+        "with DAG('own'):\n"
+        "    CustomerIOSyncOperator(task_id='sync', workspace='production', sync='own',\n"
+        "        postgres_conn_id='warehouse', people_query='people.sql')\n",
+    )
+    assert connected.dags()["own"].get_task("sync").pool == "customerio.production"
+    summary = connected.summary(connected.run("own"))
+    assert summary["queries"]["people"]["imported"] == 1
+
+
+def test_a_broken_spec_shows_itself_and_leaves_the_others_alone(
+    connected: Airflow, database: Database
+) -> None:
+    """Its DAG is in the list with tag and message, and fails with it when somebody runs it."""
+    database.execute(PEOPLE)
+    connected.write("syncs/good.yaml", spec("good"))
+    connected.write("syncs/broken.yaml", "name: broken\nworkspac: production\n")
+    dags = connected.dags()
+    assert set(dags) == {"customerio.production.good", "customerio.broken"}
+    broken = dags["customerio.broken"]
+    assert "spec-error" in broken.tags
+    assert "broken.yaml:2: workspac is no key of a spec: did you mean workspace?" in broken.doc_md
+    assert connected.run("customerio.broken").state == "failed"
+
+
+def test_the_factory_names_things_as_documented(airflow: Airflow) -> None:
+    """Ids, tags, pool, params and limits of a DAG."""
+    airflow.write(
+        "syncs/named.yaml", spec("named", more="schedule: '*/5 * * * *'\ntags: [crm]\nowner: growth\n")
+    )
+    dag = airflow.dags()["customerio.production.named"]
+    task = dag.get_task("sync")
+    assert dag.tags == {"customerio", "production", "people", "crm"}
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    assert dict(dag.params) == {"full_refresh": False, "dry_run": False}
+    assert (task.pool, task.retries, task.owner) == ("customerio.production", 0, "growth")
+
+
+def test_secrets_and_people_stay_out_of_what_airflow_keeps(
+    connected: Airflow, database: Database, emulator: EmulatorProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither log, summary nor rendered query holds the key or an attribute, also when rows are rejected."""
+    database.execute(
+        f"{PEOPLE}; INSERT INTO people VALUES ('s1', 'private@example.com'), ('s2', 'top secret')"
+    )
+    connected.write("syncs/secret.yaml", spec("secret"))
+    run = connected.run("customerio.production.secret")
+    everything = json.dumps(connected.summary(run)) + connected.rendered_query(run) + caplog.text
+    assert "attributes.email" in everything
+    for private in (emulator.api_key, "private@example.com", "top secret"):
+        assert private not in everything
