@@ -32,6 +32,7 @@ class Database:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self.name = uri.rpartition("/")[2]
         self.connection = psycopg.connect(uri, autocommit=True)
 
     def execute(self, statement: str) -> None:

@@ -188,6 +188,8 @@ class _Shape:
 
 def _identifier(name: str, value: Any, path: str) -> str:
     """Check an identifier and return it as text."""
+    if isinstance(value, int):
+        return str(value)
     text: str = value
     if not isinstance(value, str):
         text = format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -6,6 +6,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 
 import psycopg
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 
 Row: TypeAlias = tuple[Any, ...]
 
-#: Rows fetched at once; a few hundred kilobytes on an ordinary table.
-CHUNK_ROWS = 2_000
+#: Values fetched at once: 5,000 rows of 10 columns, 166 of 300.
+CHUNK_VALUES = 50_000
 
 _NATIVE_OIDS = {oid for name in NATIVE for oid in (postgres_types[name].oid, postgres_types[name].array_oid)}
 
@@ -184,17 +185,18 @@ class Rows:
         self._cursor = cursor
 
     def __iter__(self) -> Iterator[list[Row]]:
-        """Fetch `CHUNK_ROWS` rows at a time, the next ones while these are used.
+        """Fetch `CHUNK_VALUES` at a time, the next ones while these are used.
 
         Raises:
             QueryError: A row cannot be computed.
             SourceUnavailableError: Postgres went away or ended the query.
         """
+        fetch = partial(self._cursor.fetchmany, max(CHUNK_VALUES // len(self.columns), 1))
         try:
             with ThreadPoolExecutor(max_workers=1, thread_name_prefix="customerio-source") as reader:
-                coming = reader.submit(self._cursor.fetchmany, CHUNK_ROWS)
+                coming = reader.submit(fetch)
                 while rows := coming.result():
-                    coming = reader.submit(self._cursor.fetchmany, CHUNK_ROWS)
+                    coming = reader.submit(fetch)
                     yield rows
         except psycopg.OperationalError as error:
             raise SourceUnavailableError(f"Postgres ended the query: {_first_line(error)}") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from math import isfinite
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,9 @@ TIMES = frozenset({"date", "timestamp", "timestamptz"})
 FRACTIONS = frozenset({"float4", "float8", "numeric"})
 #: Types with a JSON form of their own, alone or in arrays.
 NATIVE = TEXTS | INTEGERS | TIMES | FRACTIONS | {"bool", "bytea", "inet", "json", "jsonb"}
+
+_int32 = Struct("!i").unpack
+_int64 = Struct("!q").unpack
 
 _MICROSECOND = 1_000_000
 _DAY = 86_400
@@ -48,7 +52,7 @@ class _UnixDate(Loader):
     format = Format.BINARY
 
     def load(self, data: Buffer) -> Any:
-        days = int.from_bytes(data, "big", signed=True)
+        (days,) = _int32(data)
         return None if days in _INFINITE_DAYS else days * _DAY + _OFFSET
 
 
@@ -68,7 +72,7 @@ class _UnixTimestamp(Loader):
     format = Format.BINARY
 
     def load(self, data: Buffer) -> Any:
-        microseconds = int.from_bytes(data, "big", signed=True)
+        (microseconds,) = _int64(data)
         return None if microseconds in _INFINITE_MICROSECONDS else microseconds // _MICROSECOND + _OFFSET
 
 
@@ -79,8 +83,8 @@ class _IsoTimestamp(_UnixTimestamp):
         seconds = super().load(data)
         if seconds not in _ISO_SECONDS:
             return seconds
-        fraction = int.from_bytes(data, "big", signed=True) % _MICROSECOND
-        moment = _EPOCH + dt.timedelta(seconds=seconds, microseconds=fraction)
+        (microseconds,) = _int64(data)
+        moment = _EPOCH + dt.timedelta(seconds=seconds, microseconds=microseconds % _MICROSECOND)
         return moment.isoformat().replace("+00:00", "Z")
 
 
