@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow_provider_cio.engine.lanes import Lane
 from airflow_provider_cio.engine.verdicts import Verdicts, Workspace, deliver
+from airflow_provider_cio.track.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,12 +51,28 @@ class Delivery:
     ) -> None:
         try:
             if error is None:
-                for lane in self._lanes:
-                    lane.flush()
+                self._flush()
         except BaseException:
             self._stop()
             raise
         self._close() if error is None else self._stop()
+
+    def _flush(self) -> None:
+        """Send what is left and wait for all verdicts."""
+        if sum(lane.bytes_left for lane in self._lanes) <= BATCH_BYTES:
+            self._gather()
+        for lane in self._lanes:
+            lane.send()
+        for lane in self._lanes:
+            lane.wait()
+
+    def _gather(self) -> None:
+        """Put into one lane what fits into one request, once nothing of it is behind a request in flight."""
+        first, *others = self._lanes
+        for lane in others:
+            lane.wait()
+            for operation in lane.take():
+                first.add(operation)
 
     def _stop(self) -> None:
         """Let no lane wait for another try: the run is over."""

@@ -38,6 +38,11 @@ class Lane:
         self._under_way: deque[Future[Verdicts]] = deque()
         self._start_batch()
 
+    @property
+    def bytes_left(self) -> int:
+        """The size of the operations that are not sent yet, were they a request."""
+        return self._bytes
+
     def add(self, operation: Operation) -> None:
         """Add an operation; a full batch is sent first.
 
@@ -45,14 +50,25 @@ class Lane:
         """
         size = len(operation.body) + 1  # and a comma
         if self._bytes + size > BATCH_BYTES:
-            self._send()
+            self.send()
         self._batch.append(operation)
         self._bytes += size
 
-    def flush(self) -> None:
-        """Send what is left and wait for all verdicts."""
+    def send(self) -> None:
+        """Send what there is, behind what is under way."""
+        while len(self._under_way) >= _UNDER_WAY:
+            self._wait_for_oldest()
         if self._batch:
-            self._send()
+            self._under_way.append(self._thread.submit(self._deliver, self.take()))
+
+    def take(self) -> list[Operation]:
+        """Take out what has not been sent."""
+        batch = self._batch
+        self._start_batch()
+        return batch
+
+    def wait(self) -> None:
+        """Wait for the verdicts on all that is under way."""
         while self._under_way:
             self._wait_for_oldest()
 
@@ -62,13 +78,7 @@ class Lane:
 
     def _start_batch(self) -> None:
         self._batch: list[Operation] = []
-        self._bytes = ENVELOPE_BYTES
-
-    def _send(self) -> None:
-        while len(self._under_way) >= _UNDER_WAY:
-            self._wait_for_oldest()
-        self._under_way.append(self._thread.submit(self._deliver, self._batch))
-        self._start_batch()
+        self._bytes = ENVELOPE_BYTES - 1  # the first operation has no comma
 
     def _wait_for_oldest(self) -> None:
         self._on_verdicts(self._under_way.popleft().result())

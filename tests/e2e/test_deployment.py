@@ -1,0 +1,171 @@
+"""A deployment as a user has it: Airflow's own processes, Postgres, and a workspace over HTTP."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from airflow_provider_cio.emulator.process import EmulatorProcess
+from demo.local_airflow import LocalAirflow
+from demo.local_postgres import LocalPostgres
+from demo.processes import wait_until
+from demo.sample_database import PEOPLE, create_sample_database, log_in
+from tests.integration.conftest import LocalWorkspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+PEOPLE_DAG = "customerio.production.active_people"
+MANY_DAG = "customerio.production.many"
+MANY = 40_000
+MANY_SPEC = """\
+name: many
+workspace: production
+postgres_conn_id: warehouse
+people:
+  query: SELECT id, filler FROM many WHERE extract(epoch FROM updated_at) > {{ last_sync_time }}
+"""
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+class Deployment:
+    """What runs."""
+
+    def __init__(self, postgres: LocalPostgres, workspace: LocalWorkspace, airflow: LocalAirflow) -> None:
+        self.postgres = postgres
+        self.workspace = workspace
+        self.airflow = airflow
+
+    def run(self, dag_id: str) -> dict[str, Any]:
+        """Run a DAG to its end and return the summary."""
+        run_id = self.airflow.client.trigger(dag_id)
+        assert self.airflow.client.wait_for_run(dag_id, run_id) == "success"
+        summary: dict[str, Any] = self.airflow.client.xcom(dag_id, run_id, "sync", "summary")
+        return summary
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Give a deployment with the demo's spec and one more."""
+    folder = tmp_path_factory.mktemp("deployment")
+    shutil.copytree(DAGS, folder / "dags")
+    (folder / "dags" / "syncs" / "many.yaml").write_text(MANY_SPEC)
+    with LocalPostgres(folder) as postgres, EmulatorProcess(faults=True) as emulator:
+        with postgres.connect() as connection:
+            create_sample_database(connection)
+        connections: dict[str, dict[str, object]] = {
+            "warehouse": postgres.airflow_connection(),
+            "customerio_production": {
+                "conn_type": "customerio",
+                "login": emulator.site_id,
+                "password": emulator.api_key,
+                "host": emulator.url,
+            },
+        }
+        environment = {
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+        }
+        with LocalAirflow(
+            folder / "airflow", dags_folder=folder / "dags", connections=connections, environment=environment
+        ) as airflow:
+            for dag_id in (PEOPLE_DAG, MANY_DAG):
+                airflow.client.wait_for_dag(dag_id)
+                airflow.client.unpause(dag_id)
+            yield Deployment(postgres, LocalWorkspace(emulator), airflow)
+
+
+def people_in_postgres(connection: psycopg.Connection[Any]) -> dict[str, dict[str, str]]:
+    """Read all people as the workspace should hold them, by SQL of the test's own.
+
+    Customer.io keeps every value as text: a boolean as true or false, a number with its digits, a time as
+    Unix seconds, nested values as JSON.
+    """
+    rows = connection.execute(
+        """
+        SELECT id::text, json_strip_nulls(json_build_object(
+            'id', id::text, 'email', email, 'first_name', first_name, 'last_name', last_name,
+            'plan', plan::text, 'born_on', extract(epoch FROM born_on)::bigint::text,
+            'lifetime_value', lifetime_value::text, 'logins', logins::text, 'newsletter', newsletter::text,
+            'interests', to_json(interests)::text, 'preferences', preferences::text,
+            'referral_code', referral_code::text,
+            'last_login_at', floor(extract(epoch FROM last_login_at))::bigint::text,
+            'created_at', floor(extract(epoch FROM created_at))::bigint::text)) FROM people
+        """
+    ).fetchall()
+    return {id_: comparable(person) for id_, person in rows}
+
+
+def comparable(person: dict[str, str]) -> dict[str, Any]:
+    """Leave out what the workspace adds, and compare JSON as JSON, whatever its spaces."""
+    nested = {name: json.loads(person[name]) for name in ("interests", "preferences") if name in person}
+    plain = {name: value for name, value in person.items() if name != "cio_id"}
+    return plain | nested
+
+
+def assert_workspace_equals_postgres(deployment: Deployment) -> None:
+    """Compare every attribute of every person."""
+    with deployment.postgres.connect() as connection:
+        expected = people_in_postgres(connection)
+    found = deployment.workspace.attributes(list(expected))
+    assert {id_: comparable(person) for id_, person in found.items()} == expected
+
+
+def test_the_workspace_equals_the_database_after_each_run(deployment: Deployment) -> None:
+    """All 5,000 people arrive, with every value as what it is; then 50 change and 50 are sent."""
+    assert deployment.run(PEOPLE_DAG)["queries"]["people"] == {
+        "read": PEOPLE,
+        "imported": PEOPLE,
+        "failed": 0,
+    }
+    assert_workspace_equals_postgres(deployment)
+    with deployment.postgres.connect() as connection:
+        log_in(connection, 50)
+    summary = deployment.run(PEOPLE_DAG)
+    assert (summary["status"], summary["queries"]["people"]["read"]) == ("Completed", 50)
+    assert_workspace_equals_postgres(deployment)
+
+
+def test_a_killed_task_is_tried_again_and_nothing_is_missing(deployment: Deployment) -> None:
+    """SIGKILL in mid-upload: after the retry each row is there once, the last sync time not ahead."""
+    client = deployment.airflow.client
+    key = f"{MANY_DAG}.last_sync_time"
+    with deployment.postgres.connect() as connection:
+        connection.execute(
+            f"CREATE TABLE many AS SELECT 'm' || n AS id, repeat(n::text, 40) AS filler, now() AS updated_at"
+            f" FROM generate_series(1, {MANY}) n"
+        )
+        before = time.time()
+    people = stats(deployment)["people"]
+    deployment.workspace.faults(schedule=[None] * 8 + [{"kind": "hang", "seconds": 60}] * 16)
+    run_id = client.trigger(MANY_DAG)
+    wait_until(lambda: stats(deployment)["people"] > people, what="The first batch", seconds=60)
+    (task,) = deployment.airflow.task_processes()
+    task.kill()
+    deployment.workspace.faults()
+    assert 0 < stats(deployment)["people"] - people < MANY
+    assert client.wait_for_run(MANY_DAG, run_id) == "success"
+    (instance,) = client.task_instances(MANY_DAG, run_id)
+    assert instance["try_number"] == 2
+    found = deployment.workspace.attributes([f"m{n}" for n in range(1, MANY + 1)])
+    assert {id_: person["filler"] for id_, person in found.items()} == {
+        f"m{n}": str(n) * 40 for n in range(1, MANY + 1)
+    }
+    assert stats(deployment)["people"] == people + MANY
+    assert before - 5 < int(client.variable(key) or 0) < time.time()
+
+
+def stats(deployment: Deployment) -> dict[str, int]:
+    """Read the workspace's counts."""
+    counts: dict[str, int] = requests.get(
+        f"{deployment.workspace.emulator.url}/_emulator/stats", timeout=30
+    ).json()
+    return counts

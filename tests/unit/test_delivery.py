@@ -1,0 +1,126 @@
+"""Delivery through lanes."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_cio.engine.delivery import Delivery
+from airflow_provider_cio.engine.mapping import Operation
+from airflow_provider_cio.engine.verdicts import Verdicts
+from airflow_provider_cio.errors import UnavailableError
+from airflow_provider_cio.track.limits import BATCH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_cio.errors import ItemError
+
+
+class Slow:
+    """A workspace that takes its time and notes in which order operations are applied."""
+
+    requests = 0
+    bytes_sent = 0
+
+    def __init__(self, lanes: int, *, fail_at: int = 0) -> None:
+        self.max_concurrent_requests = lanes
+        self.applied: list[bytes] = []
+        self.sizes: list[int] = []
+        self.stopped = False
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self._fail_at = fail_at
+        self._lock = threading.Lock()
+        self._random = random.Random(3)  # noqa: S311 - only a spread of waits
+
+    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+        """Wait, then apply."""
+        with self._lock:
+            self.requests += 1
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            failing = self.requests == self._fail_at
+        time.sleep(self._random.random() / 50)
+        with self._lock:
+            self.in_flight -= 1
+            self.sizes.append(len(b'{"batch":[' + b",".join(operations) + b"]}"))
+            self.applied += operations
+        if failing:
+            raise UnavailableError("no verdict")
+        return []
+
+    def stop(self) -> None:
+        """Note it."""
+        self.stopped = True
+
+
+def operations(people: int, rounds: int, size: int) -> list[Operation]:
+    """Make operations on each of the people in turn, round after round."""
+    return [
+        Operation(
+            number * people + person + 1, f"p{person}", f"{person}:{number}:".encode().ljust(size, b"x")
+        )
+        for number in range(rounds)
+        for person in range(people)
+    ]
+
+
+def deliver(workspace: Slow, batch: list[Operation]) -> Verdicts:
+    """Deliver everything and add up the verdicts."""
+    total = Verdicts()
+    with Delivery(workspace, total.add) as delivery:
+        delivery.send(batch)
+    return total
+
+
+def test_operations_on_a_person_are_applied_in_row_order() -> None:
+    """Many requests are in flight, but never two with the same person."""
+    workspace = Slow(lanes=4)
+    batch = operations(people=50, rounds=40, size=5_000)
+    assert deliver(workspace, batch).accepted == len(batch)
+    assert workspace.most_in_flight > 1
+    order: dict[bytes, list[int]] = {}
+    for body in workspace.applied:
+        person, number, _ = body.split(b":")
+        order.setdefault(person, []).append(int(number))
+    assert all(numbers == list(range(40)) for numbers in order.values())
+
+
+def test_a_request_may_be_500000_bytes_and_is_never_larger() -> None:
+    """Operations that fill the limit exactly go together; one byte more starts another request."""
+    frame = len(b'{"batch":[,]}')
+    workspace = Slow(lanes=1)
+    halves = [Operation(1, "a", b"x" * 250_000), Operation(2, "b", b"x" * (BATCH_BYTES - frame - 250_000))]
+    deliver(workspace, halves)
+    assert workspace.sizes == [BATCH_BYTES]
+    workspace = Slow(lanes=1)
+    deliver(workspace, [halves[0], Operation(2, "b", halves[1].body + b"x")])
+    assert len(workspace.sizes) == 2
+
+
+def test_few_rows_are_one_request() -> None:
+    """What fits into one request is sent as one, however many lanes there are."""
+    workspace = Slow(lanes=8)
+    assert deliver(workspace, operations(people=50, rounds=1, size=300)).accepted == 50
+    assert workspace.requests == 1
+
+
+def test_no_operations_are_no_request() -> None:
+    """An empty delivery touches nothing."""
+    workspace = Slow(lanes=8)
+    assert deliver(workspace, []).accepted == 0
+    assert workspace.requests == 0
+
+
+def test_a_batch_without_verdict_ends_the_delivery() -> None:
+    """The error comes out, the workspace is told to stop, and the rest is not sent."""
+    workspace = Slow(lanes=2, fail_at=3)
+    with pytest.raises(UnavailableError):
+        deliver(workspace, operations(people=40, rounds=200, size=5_000))
+    assert workspace.stopped
+    assert workspace.requests < 20
