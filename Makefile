@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean constraints
+.PHONY: help setup demo test browser check format bench clean constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +29,13 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## a real Airflow, Postgres and workspace on this machine: two syncs, start to end
 	@$(BIN)/python -m demo
 
-test: check ## everything: check, unit, integration, Airflow, end to end
-	@$(BIN)/python -m pytest
+test: check ## everything but pages: check, unit, integration, Airflow, end to end
+	@$(BIN)/python -m pytest -m "not browser"
+
+browser: $(READY) ## pages in a real Chromium, which is installed on Debian if it is missing
+	@command -v chromium > /dev/null || (apt-get update -q && apt-get install -yq chromium) || \
+		{ echo "Installing chromium failed; install it yourself, then run make browser again."; exit 1; }
+	@$(BIN)/python -m pytest -m browser
 
 check: $(READY) ## ruff (all rules), format, mypy strict
 	@$(BIN)/ruff check .

@@ -5,7 +5,6 @@ A task whose pool is missing waits for ever without a word, so every workspace w
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from airflow.models import DagModel, Pool, TaskInstance
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy.orm import Session
-
-log = logging.getLogger(__name__)
 
 _PREFIX = pool_name("")
 
@@ -59,7 +56,6 @@ def create_pools(names: Iterable[str]) -> list[str]:
                 )
         except IntegrityError:  # another API server was quicker
             continue
-        log.info("Created the pool %s", name)
         created.append(name)
     return created
 

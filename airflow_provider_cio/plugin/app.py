@@ -23,7 +23,8 @@ _SECONDS_BETWEEN_LOOKS = 30
 async def _keep_pools() -> None:
     while True:
         try:
-            await asyncio.to_thread(create_missing_pools)
+            for name in await asyncio.to_thread(create_missing_pools):
+                log.info("Created the pool %s", name)
         except Exception:
             log.exception("Looking for missing Customer.io pools failed; trying again")
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)

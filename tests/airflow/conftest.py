@@ -107,6 +107,20 @@ class Airflow:
 
         Variable.set(key, value)  # noqa: AIR311
 
+    def pool(self, name: str) -> dict[str, Any]:
+        """Read a pool."""
+        from airflow.models import Pool
+
+        pool = Pool.get_pool(name)
+        assert pool
+        return {"slots": pool.slots, "include_deferred": pool.include_deferred}
+
+    def set_slots(self, name: str, slots: int) -> None:
+        """Give a pool another number of slots, as a person does in the UI."""
+        from airflow.models import Pool
+
+        Pool.create_or_update_pool(name, slots, "changed", include_deferred=True)
+
 
 FACTORY = """\
 from pathlib import Path
