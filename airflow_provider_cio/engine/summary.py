@@ -24,6 +24,9 @@ class Counts:
     imported: int = 0
     failed: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.read:,} rows read, {self.imported:,} imported, {self.failed:,} failed"
+
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
@@ -79,10 +82,7 @@ class Summary:
     def lines(self) -> list[str]:
         """The summary as a person reads it at a glance: a line a query, then the end."""
         speed = self.rows_read / max(self.duration, 0.001)
-        lines = [
-            f"{name}: {counts.read:,} rows read, {counts.imported:,} imported, {counts.failed:,} failed"
-            for name, counts in self.queries.items()
-        ]
+        lines = [f"{name}: {counts}" for name, counts in self.queries.items()]
         lines.append(
             f"{self.status} in {self.duration:.1f} s: {self.requests:,} requests, {self.bytes:,} bytes,"
             f" {speed:,.0f} rows/s; last sync time {self.last_sync_time}, next {self.next_last_sync_time}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.rejection import Rejection
@@ -11,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_cio.engine.verdicts import Verdicts
+
+log = logging.getLogger(__name__)
+
+#: A log that tells that a run is alive, and does not grow with it.
+_SECONDS_BETWEEN_LINES = 30
 
 
 class Tally:
@@ -26,10 +33,14 @@ class Tally:
         self._query = query
         self._counts = summary.queries.setdefault(query, Counts())
         self._on_rejection = on_rejection
+        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
     def read(self, rows: int) -> None:
-        """Count rows that came from the source."""
+        """Count rows that came from the source, and now and then log how far the run has come."""
         self._counts.read += rows
+        if time.monotonic() >= self._next_line:
+            log.info("%s so far: %s", self._query, self._counts)
+            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
     def reject(self, rejection: Rejection) -> None:
         """Count a refused row."""

@@ -65,12 +65,12 @@ def test_the_metadata_of_the_package_is_copied() -> None:
 
 def test_packages_are_named_without_an_index() -> None:
     """All that is needed is installed by name, under constraints, and no index is named."""
-    assert "pip install --no-cache-dir --constraint /tmp/constraints.txt" in RUN
+    assert "pip install --no-cache-dir --constraint docker/constraints.txt" in RUN
     for package in ("celery", "fab", "postgres", "redis"):
         assert f" apache-airflow-providers-{package} " in RUN
     assert " . " in RUN
     assert not re.search("index|https?:|find-links", RUN)
-    assert RUN.index("image_constraints.py constraints.txt > /tmp/constraints.txt") < RUN.index("pip install")
+    assert RUN.index("image_constraints.py constraints.txt > docker/constraints.txt") < RUN.index("pip install")
     assert "pip check" in RUN
 
 
