@@ -78,7 +78,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         start_date=_midnight(spec.start_date),
         catchup=False,
         max_active_runs=1,
-        tags={"customerio", spec.workspace, "people", *spec.tags},
+        tags={"customerio", spec.workspace, "people" if spec.people else "objects", *spec.tags},
         params={
             key: Param(default=False, type="boolean", title=title, description=description)
             for key, (title, description) in _PARAMS.items()
@@ -90,8 +90,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         dag=dag,
         workspace=spec.workspace,
         sync=spec.name,
-        people_query=spec.people.query,
-        identify_by=spec.people.identify_by,
+        **_queries(spec),
         nulls=spec.nulls,
         timestamps=spec.timestamps,
         postgres_conn_id=spec.postgres_conn_id,
@@ -109,11 +108,29 @@ def _midnight(day: dt.date | None) -> dt.datetime | None:
     return dt.datetime.combine(day, dt.time(), dt.UTC) if day else None
 
 
+def _queries(spec: SyncSpec) -> dict[str, Any]:
+    """Say which queries there are, in the operator's words."""
+    arguments: dict[str, Any] = {}
+    if spec.people:
+        arguments |= {"people_query": spec.people.query, "identify_by": spec.people.identify_by}
+    if spec.objects:
+        arguments |= {"objects_query": spec.objects.query, "object_type_id": spec.objects.object_type_id}
+    if spec.relationships:
+        arguments |= {
+            "relationships_query": spec.relationships.query,
+            "relationships_identify_by": spec.relationships.identify_by,
+            "relationships_object_type_id": spec.relationships.object_type_id,
+        }
+    return arguments
+
+
 def _documentation(spec: SyncSpec) -> str:
-    return (
-        f"{spec.description}\n\nImports people from `{spec.postgres_conn_id}` into the workspace"
-        f" **{spec.workspace}**.\n\n```sql\n{spec.people.query.strip()}\n```\n"
+    parts = {"people": spec.people, "objects": spec.objects, "relationships": spec.relationships}
+    queries = "\n".join(
+        f"**{name}**\n\n```sql\n{part.query.strip()}\n```\n" for name, part in parts.items() if part
     )
+    route = f"From `{spec.postgres_conn_id}` into the workspace **{spec.workspace}**."
+    return f"{spec.description}\n\n{route}\n\n{queries}"
 
 
 class _BrokenSpecOperator(BaseOperator):

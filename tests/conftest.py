@@ -79,7 +79,7 @@ def run(database: Database) -> Callable[..., Run]:
         timestamps: Timestamps = "unix",
     ) -> Run:
         done = Run()
-        sync = Sync(people=PeopleQuery(sql=sql, identify_by=identify_by), nulls=nulls)
+        sync = Sync(main=PeopleQuery(sql=sql, identify_by=identify_by), nulls=nulls)
         source = Source(database.connect, timestamps=timestamps)
         run_sync(sync, source, workspace, done.rejections.append, done.summary)
         return done

@@ -3,14 +3,25 @@
 Usable from any Python script::
 
     with TrackClient(site_id=..., api_key=..., base_url=REGIONS["us"]) as client:
-        sync = Sync(queries=[PeopleQuery("SELECT id, email, plan FROM people")])
-        summary = run_sync(sync, Source(lambda: psycopg.connect(...)), client)
+        sync = Sync(main=PeopleQuery(sql="SELECT id, email, plan FROM people"))
+        run_sync(sync, Source(lambda: psycopg.connect(...)), client, on_rejection, summary)
 """
 
-from airflow_provider_cio.engine.queries import PeopleQuery, Sync
+from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery, RelationshipsQuery, Sync
 from airflow_provider_cio.engine.rejection import Rejection
 from airflow_provider_cio.engine.run import run_sync
 from airflow_provider_cio.engine.source import Source
 from airflow_provider_cio.engine.summary import Counts, Status, Summary
 
-__all__ = ["Counts", "PeopleQuery", "Rejection", "Source", "Status", "Summary", "Sync", "run_sync"]
+__all__ = [
+    "Counts",
+    "ObjectsQuery",
+    "PeopleQuery",
+    "Rejection",
+    "RelationshipsQuery",
+    "Source",
+    "Status",
+    "Summary",
+    "Sync",
+    "run_sync",
+]

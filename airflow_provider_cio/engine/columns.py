@@ -14,20 +14,26 @@ if TYPE_CHECKING:
 
     from airflow_provider_cio.engine.source import Column
 
-#: Columns that name a person.
-IDENTIFIERS = ("id", "email")
 #: Names by which the API is steered instead of an attribute set.
 CONTROL_NAMES = frozenset({"cio_id", "_update", "_timestamp"})
 #: What Postgres calls a column that has no name.
 _UNNAMED = "?column?"
 
 
-def check_columns(columns: Sequence[Column], wanted: Collection[str]) -> None:
+def check_columns(
+    columns: Sequence[Column],
+    *,
+    identifiers: Collection[str],
+    one_of: Collection[str],
+    flags: Collection[str] = (),
+) -> None:
     """Refuse columns that Customer.io would misread.
 
     Args:
         columns: The columns of the query.
-        wanted: Identifier columns of which at least one has to be there.
+        identifiers: Columns that name a person or an object.
+        flags: Columns that say what to do with a row.
+        one_of: Those of which at least one has to be there.
 
     Raises:
         QueryError: Names every column at fault and the ``AS`` that mends it.
@@ -35,13 +41,13 @@ def check_columns(columns: Sequence[Column], wanted: Collection[str]) -> None:
     faults = [
         *_too_many(columns),
         *_repeated(columns),
-        *(fault for column in columns for fault in _misnamed(column)),
-        *(fault for column in columns for fault in _mistyped(column)),
+        *(fault for column in columns for fault in _misnamed(column, {*identifiers, *flags})),
+        *(fault for column in columns for fault in _mistyped(column, identifiers)),
     ]
-    if not faults and not any(column.name in wanted for column in columns):
+    if not faults and not any(column.name in one_of for column in columns):
         faults.append(
-            f"no column {' or '.join(wanted)}: rename the one that identifies a row, such as"
-            f" SELECT person_key AS {next(iter(wanted))}"
+            f"no column {' or '.join(one_of)}: rename the one that identifies a row, such as"
+            f" SELECT person_key AS {next(iter(one_of))}"
         )
     if faults:
         raise QueryError(
@@ -64,21 +70,21 @@ def _repeated(columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def _misnamed(column: Column) -> list[str]:
+def _misnamed(column: Column, meant: Collection[str]) -> list[str]:
     name = column.name
     if name == _UNNAMED:
         return ["a column has no name: give it one, such as count(*) AS orders"]
     if name in CONTROL_NAMES:
         return [f'"{name}" would steer the API: "{name}" AS "{name.strip("_")}_value"']
-    if name not in IDENTIFIERS and name.lower() in IDENTIFIERS:
-        return [f'"{name}" is not the identifier {name.lower()}: "{name}" AS {name.lower()}']
+    if name not in meant and name.lower() in meant:
+        return [f'"{name}" is not {name.lower()}: "{name}" AS {name.lower()}']
     if any(character in name for character in '"\\') or not name.isprintable():
         return [f"{name!r} holds a quote, a backslash or a control character: rename it with AS"]
     return []
 
 
-def _mistyped(column: Column) -> list[str]:
-    if column.name not in IDENTIFIERS:
+def _mistyped(column: Column, identifiers: Collection[str]) -> list[str]:
+    if column.name not in identifiers:
         return []
     if not column.array and column.type in TEXTS | INTEGERS | {"numeric"}:
         return []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from airflow_provider_cio.engine.mapping import Operation
+    from airflow_provider_cio.engine.operations import Operation
 
 
 class Delivery:

@@ -14,7 +14,7 @@ from airflow_provider_cio.track.limits import BATCH_BYTES, ENVELOPE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_cio.engine.mapping import Operation
+    from airflow_provider_cio.engine.operations import Operation
     from airflow_provider_cio.engine.verdicts import Verdicts
 
 #: A batch in flight and one behind it, so that the wire is never idle.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, TypeAlias
 
 Identifier = Literal["id", "email"]
 Nulls = Literal["remove", "skip"]
@@ -13,7 +13,7 @@ Timestamps = Literal["unix", "iso"]
 
 @dataclass(frozen=True, kw_only=True)
 class PeopleQuery:
-    """A query whose rows are people; every column is an attribute.
+    """A query whose rows are people; every other column is an attribute.
 
     Args:
         sql: One SELECT, ready to run.
@@ -21,24 +21,62 @@ class PeopleQuery:
             row's id is NULL.
     """
 
+    name: ClassVar = "people"
     sql: str
     identify_by: Identifier | None = None
-    name: str = "people"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectsQuery:
+    """A query whose rows are objects, named by ``object_id``; every other column is an attribute.
+
+    Args:
+        sql: One SELECT, ready to run.
+        object_type_id: The type of all of them: ``"1"`` for the first that the workspace has.
+    """
+
+    name: ClassVar = "objects"
+    sql: str
+    object_type_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationshipsQuery:
+    """A query whose rows relate people to objects.
+
+    A row has ``object_id``, the person's column, and maybe ``deleted``: true removes the relationship, false
+    or NULL sets it. Every other column is an attribute of the relationship.
+
+    Args:
+        sql: One SELECT, ready to run.
+        object_type_id: The type of the objects.
+        identify_by: The person's column.
+    """
+
+    name: ClassVar = "relationships"
+    sql: str
+    object_type_id: str
+    identify_by: Identifier = "id"
+
+
+Query: TypeAlias = PeopleQuery | ObjectsQuery | RelationshipsQuery
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sync:
-    """One import: its query and what holds for all of its rows.
+    """One import: its queries and what holds for all of their rows.
 
     Args:
-        people: The query of people.
+        main: The query of people or of objects.
+        relationships: The query of relationships, if there is one; run when all verdicts on the other are in.
         nulls: What a NULL attribute does: remove the attribute, or leave it alone.
     """
 
-    people: PeopleQuery
+    main: PeopleQuery | ObjectsQuery
+    relationships: RelationshipsQuery | None = None
     nulls: Nulls = "remove"
 
     @property
-    def queries(self) -> tuple[PeopleQuery, ...]:
+    def queries(self) -> list[Query]:
         """The queries in the order in which they are run."""
-        return (self.people,)
+        return [self.main, self.relationships] if self.relationships else [self.main]

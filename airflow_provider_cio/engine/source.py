@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -118,6 +119,7 @@ class Snapshot:
 
     def __init__(self, connection: psycopg.Connection[Any], next_last_sync_time: int | None) -> None:
         self._connection = connection
+        self._numbers = itertools.count()
         self.next_last_sync_time = next_last_sync_time
 
     @contextmanager
@@ -145,7 +147,7 @@ class Snapshot:
 
     def _declare(self, statement: sql.SQL | sql.Composed) -> psycopg.ServerCursor[Row]:
         """Open a server-side cursor. Its rows are computed as they are fetched."""
-        cursor = self._connection.cursor(name="customerio", binary=True)
+        cursor = self._connection.cursor(name=f"customerio_{next(self._numbers)}", binary=True)
         try:
             return cursor.execute(statement)
         except psycopg.OperationalError as error:

@@ -10,7 +10,7 @@ from airflow_provider_cio.errors import ItemError, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.engine.mapping import Operation
+    from airflow_provider_cio.engine.operations import Operation
 
 
 class Workspace(Protocol):

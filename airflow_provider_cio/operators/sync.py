@@ -9,7 +9,16 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from airflow_provider_cio.engine import PeopleQuery, Source, Status, Summary, Sync, run_sync
+from airflow_provider_cio.engine import (
+    ObjectsQuery,
+    PeopleQuery,
+    RelationshipsQuery,
+    Source,
+    Status,
+    Summary,
+    Sync,
+    run_sync,
+)
 from airflow_provider_cio.engine.dry_run import DryRun
 from airflow_provider_cio.errors import ConfigurationError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook
@@ -28,9 +37,9 @@ if TYPE_CHECKING:
 
 
 class CustomerIOSyncOperator(BaseOperator):
-    """Import the people of a query into a Customer.io workspace.
+    """Import people or objects, and their relationships, from queries into a Customer.io workspace.
 
-    The query is a template: ``{{ last_sync_time }}`` is where the last Completed run began to look, in Unix
+    The queries are templates: ``{{ last_sync_time }}`` is where the last Completed run began to look, in Unix
     seconds, and 0 before there was one. Params of the DAG are honoured when they are there: ``full_refresh``
     uses 0 once, ``dry_run`` reads and checks everything, sends nothing and moves nothing.
 
@@ -39,8 +48,13 @@ class CustomerIOSyncOperator(BaseOperator):
     Args:
         workspace: The workspace's name; its syncs share a pool of one slot.
         sync: The sync's name, unique in its workspace; the last sync time is kept under it.
-        people_query: One SELECT, or the name of a ``.sql`` file; templated.
+        people_query: One SELECT, or the name of a ``.sql`` file; templated. Give this or ``objects_query``.
         identify_by: ``id`` or ``email``; by default id, and email where a row's id is NULL.
+        objects_query: The same for objects, named by ``object_id``.
+        object_type_id: The type of the objects.
+        relationships_query: The same for relationships of people and objects.
+        relationships_identify_by: Whether its people are named by ``id`` or ``email``.
+        relationships_object_type_id: The type of its objects; ``object_type_id`` when it is not given.
         nulls: ``remove`` an attribute that is NULL, or ``skip`` it.
         timestamps: Dates and times as ``unix`` seconds or ``iso`` text.
         postgres_conn_id: The source.
@@ -49,9 +63,9 @@ class CustomerIOSyncOperator(BaseOperator):
         max_lookback: Seconds to look back at most for a long transaction.
     """
 
-    template_fields: Sequence[str] = ("people_query",)
+    template_fields: Sequence[str] = ("people_query", "objects_query", "relationships_query")
     template_ext: Sequence[str] = (".sql",)
-    template_fields_renderers = {"people_query": "sql"}  # noqa: RUF012 - the base class has it so
+    template_fields_renderers = dict.fromkeys(template_fields, "sql")
     ui_color = "#e3e0fb"
 
     _last_sync_time = 0
@@ -62,8 +76,13 @@ class CustomerIOSyncOperator(BaseOperator):
         *,
         workspace: str,
         sync: str,
-        people_query: str,
+        people_query: str | None = None,
         identify_by: Identifier | None = None,
+        objects_query: str | None = None,
+        object_type_id: str | None = None,
+        relationships_query: str | None = None,
+        relationships_identify_by: Identifier = "id",
+        relationships_object_type_id: str | None = None,
         nulls: Nulls = "remove",
         timestamps: Timestamps = "unix",
         postgres_conn_id: str = "postgres_default",
@@ -77,6 +96,11 @@ class CustomerIOSyncOperator(BaseOperator):
         self.sync = sync
         self.people_query = people_query
         self.identify_by = identify_by
+        self.objects_query = objects_query
+        self.object_type_id = object_type_id
+        self.relationships_query = relationships_query
+        self.relationships_identify_by = relationships_identify_by
+        self.relationships_object_type_id = relationships_object_type_id or object_type_id
         self.nulls = nulls
         self.timestamps = timestamps
         self.postgres_conn_id = postgres_conn_id
@@ -124,14 +148,32 @@ class CustomerIOSyncOperator(BaseOperator):
             self._workspace.stop()
 
     def _run(self, workspace: Workspace, summary: Summary) -> None:
-        people = PeopleQuery(sql=self.people_query, identify_by=self.identify_by)
         source = Source(
             self._connect_source,
             overlap=self.overlap,
             max_lookback=self.max_lookback,
             timestamps=self.timestamps,
         )
-        run_sync(Sync(people=people, nulls=self.nulls), source, workspace, RejectionLog().add, summary)
+        sync = Sync(main=self._main(), relationships=self._relationships(), nulls=self.nulls)
+        run_sync(sync, source, workspace, RejectionLog().add, summary)
+
+    def _main(self) -> PeopleQuery | ObjectsQuery:
+        if self.people_query and not self.objects_query:
+            return PeopleQuery(sql=self.people_query, identify_by=self.identify_by)
+        if self.objects_query and self.object_type_id and not self.people_query:
+            return ObjectsQuery(sql=self.objects_query, object_type_id=self.object_type_id)
+        raise ConfigurationError("Give people_query, or objects_query with object_type_id, and not both")
+
+    def _relationships(self) -> RelationshipsQuery | None:
+        if not self.relationships_query:
+            return None
+        if not self.relationships_object_type_id:
+            raise ConfigurationError("Give relationships_object_type_id: relationships_query needs one")
+        return RelationshipsQuery(
+            sql=self.relationships_query,
+            object_type_id=self.relationships_object_type_id,
+            identify_by=self.relationships_identify_by,
+        )
 
     def _connect_source(self) -> psycopg.Connection[Any]:
         connection = PostgresHook(self.postgres_conn_id, log_sql=False).get_conn()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -68,6 +69,8 @@ def _line(node: yaml.Node | None, location: Sequence[int | str]) -> int:
 
 def _message(fault: ErrorDetails) -> str:
     """Say what is wrong in the words of a spec."""
+    if not fault["loc"]:
+        return fault["msg"].removeprefix("Value error, ")
     *parents, last = [str(step) for step in fault["loc"]]
     where = ".".join([*parents, last])
     if fault["type"] == "missing":
@@ -84,5 +87,6 @@ def _model_at(parents: Sequence[str]) -> type[BaseModel]:
     """Find the model that the keys at a place belong to."""
     model: Any = SyncSpec
     for key in parents:
-        model = model.model_fields[key].annotation
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else SyncSpec
+        annotation = model.model_fields[key].annotation
+        (model,) = (part for part in get_args(annotation) if part is not NoneType)
+    return cast("type[BaseModel]", model)

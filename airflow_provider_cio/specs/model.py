@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from croniter import croniter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from airflow_provider_cio.naming import connection_id
 
@@ -30,6 +30,8 @@ def _cron(value: str) -> str:
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=100)]
 Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
+#: Customer.io numbers types from 1 and writes the number as text.
+ObjectTypeId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
@@ -49,6 +51,32 @@ class PeopleSpec(_Part):
     identify_by: Literal["id", "email"] | None = None
 
 
+class ObjectsSpec(_Part):
+    """The objects to import.
+
+    Attributes:
+        object_type_id: The type of all of them.
+        query: One SELECT with ``{{ last_sync_time }}``; ``object_id`` names an object.
+    """
+
+    object_type_id: ObjectTypeId
+    query: str = Field(min_length=1)
+
+
+class RelationshipsSpec(_Part):
+    """The relationships to set or remove.
+
+    Attributes:
+        query: One SELECT with ``{{ last_sync_time }}``: ``object_id``, a person's column, maybe ``deleted``.
+        identify_by: The person's column.
+        object_type_id: The type of the objects; with objects, theirs by default.
+    """
+
+    query: str = Field(min_length=1)
+    identify_by: Literal["id", "email"] = "id"
+    object_type_id: ObjectTypeId | None = None
+
+
 class SyncSpec(_Part):
     """One sync.
 
@@ -60,7 +88,9 @@ class SyncSpec(_Part):
         start_date: No scheduled run before this day.
         postgres_conn_id: The source.
         customerio_conn_id: The workspace; by default ``customerio_<workspace>``.
-        people: What to import.
+        people: The people to import.
+        objects: The objects to import instead.
+        relationships: What to relate afterwards.
         nulls: What a NULL attribute does.
         timestamps: Dates and times as Unix seconds or as ISO 8601.
         overlap: How far to look back where the source hides transactions in flight.
@@ -77,7 +107,9 @@ class SyncSpec(_Part):
     start_date: dt.date | None = None
     postgres_conn_id: str = Field(min_length=1)
     customerio_conn_id: str = ""
-    people: PeopleSpec
+    people: PeopleSpec | None = None
+    objects: ObjectsSpec | None = None
+    relationships: RelationshipsSpec | None = None
     nulls: Literal["remove", "skip"] = "remove"
     timestamps: Literal["unix", "iso"] = "unix"
     overlap: Duration = dt.timedelta(minutes=1)
@@ -85,6 +117,14 @@ class SyncSpec(_Part):
     retries: int = Field(default=2, ge=0)
     owner: str = "airflow"
     tags: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        if bool(self.people) is bool(self.objects):
+            raise ValueError("give people or objects, one of the two")
+        if self.relationships and not (self.relationships.object_type_id or self.objects):
+            raise ValueError("relationships needs object_type_id, the type of the objects")
+        return self
 
     def connection(self) -> str:
         """The connection of the workspace."""

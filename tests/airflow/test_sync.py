@@ -121,6 +121,20 @@ def test_the_operator_works_without_yaml(connected: Airflow, database: Database)
     assert summary["queries"]["people"]["imported"] == 1
 
 
+def test_objects_and_relationships_are_one_sync(connected: Airflow) -> None:
+    """Both queries are given the last sync time; the objects' type holds for the relationships, too."""
+    connected.write(
+        "syncs/companies.yaml",
+        "name: companies\nworkspace: production\npostgres_conn_id: warehouse\nretries: 0\n"
+        "objects:\n  object_type_id: '1'\n  query: SELECT 'acme' AS object_id, {{ last_sync_time }} AS t\n"
+        "relationships:\n  query: SELECT 'boss' AS id, 'acme' AS object_id, {{ last_sync_time }} AS since\n",
+    )
+    assert "objects" in connected.dags()["customerio.production.companies"].tags
+    summary = connected.summary(connected.run("customerio.production.companies"))
+    assert summary["status"] == "Completed"
+    assert [counts["imported"] for counts in summary["queries"].values()] == [1, 1]
+
+
 def test_a_broken_spec_shows_itself_and_leaves_the_others_alone(
     connected: Airflow, database: Database
 ) -> None:

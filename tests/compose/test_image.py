@@ -70,7 +70,9 @@ def test_packages_are_named_without_an_index() -> None:
         assert f" apache-airflow-providers-{package} " in RUN
     assert " . " in RUN
     assert not re.search("index|https?:|find-links", RUN)
-    assert RUN.index("image_constraints.py constraints.txt > docker/constraints.txt") < RUN.index("pip install")
+    assert RUN.index("image_constraints.py constraints.txt > docker/constraints.txt") < RUN.index(
+        "pip install"
+    )
     assert "pip check" in RUN
 
 

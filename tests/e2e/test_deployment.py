@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import psycopg
 
 PEOPLE_DAG = "customerio.production.active_people"
+COMPANIES_DAG = "customerio.production.companies"
 MANY_DAG = "customerio.production.many"
 MANY = 40_000
 MANY_SPEC = """\
@@ -77,7 +78,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         with LocalAirflow(
             folder / "airflow", dags_folder=folder / "dags", connections=connections, environment=environment
         ) as airflow:
-            for dag_id in (PEOPLE_DAG, MANY_DAG):
+            for dag_id in (PEOPLE_DAG, COMPANIES_DAG, MANY_DAG):
                 airflow.client.wait_for_dag(dag_id)
                 airflow.client.unpause(dag_id)
             yield Deployment(postgres, LocalWorkspace(emulator), airflow)
@@ -132,6 +133,22 @@ def test_the_workspace_equals_the_database_after_each_run(deployment: Deployment
     summary = deployment.run(PEOPLE_DAG)
     assert (summary["status"], summary["queries"]["people"]["read"]) == ("Completed", 50)
     assert_workspace_equals_postgres(deployment)
+
+
+def test_companies_and_memberships_arrive(deployment: Deployment) -> None:
+    """One sync of objects and relationships: as many are there as the database has, less those who left."""
+    summary = deployment.run(COMPANIES_DAG)
+    with deployment.postgres.connect() as connection:
+        counts = connection.execute(
+            "SELECT (SELECT count(*) FROM companies), count(*), count(*) FILTER (WHERE left_at IS NULL)"
+            " FROM memberships"
+        ).fetchone()
+    assert counts
+    companies, memberships, current = counts
+    assert summary["status"] == "Completed"
+    assert [part["imported"] for part in summary["queries"].values()] == [companies, memberships]
+    held = stats(deployment)
+    assert (held["objects"], held["relationships"]) == (companies, current)
 
 
 def test_a_killed_task_is_tried_again_and_nothing_is_missing(deployment: Deployment) -> None:

@@ -166,9 +166,7 @@ def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> N
     """A restart of Postgres is worth another try; its password is not in the message."""
     source = Source(lambda: psycopg.connect("postgresql://u:secret-word@127.0.0.1:9/x"))
     with pytest.raises(SourceUnavailableError) as error:
-        run_sync(
-            Sync(people=PeopleQuery(sql="SELECT 1 AS id")), source, workspace.client(), print, Summary(0)
-        )
+        run_sync(Sync(main=PeopleQuery(sql="SELECT 1 AS id")), source, workspace.client(), print, Summary(0))
     assert "secret-word" not in str(error.value)
 
 
@@ -217,7 +215,7 @@ def test_no_row_is_missed_by_transactions_that_commit_late(
         sql = f"SELECT id, updated_at FROM t WHERE extract(epoch FROM updated_at) > {since}"
         summary = Summary(since)
         with workspace.client() as client:
-            run_sync(Sync(people=PeopleQuery(sql=sql)), Source(database.connect), client, print, summary)
+            run_sync(Sync(main=PeopleQuery(sql=sql)), Source(database.connect), client, print, summary)
         since = summary.next_last_sync_time
 
     for _ in range(10):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_cio.engine.delivery import Delivery
-from airflow_provider_cio.engine.mapping import Operation
+from airflow_provider_cio.engine.operations import Operation
 from airflow_provider_cio.engine.verdicts import Verdicts
 from airflow_provider_cio.errors import UnavailableError
 from airflow_provider_cio.track.limits import BATCH_BYTES

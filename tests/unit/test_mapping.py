@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_cio.engine import PeopleQuery, Rejection
-from airflow_provider_cio.engine.mapping import PeopleMapper
+from airflow_provider_cio.engine.people import PeopleMapper
 from airflow_provider_cio.engine.source import Column
 from airflow_provider_cio.errors import QueryError
 

@@ -53,6 +53,9 @@ def test_a_spec_needs_little(tmp_path: Path) -> None:
             "people.query is missing",
         ),
         (GOOD + "tags: [a, 1]\n", 6, "tags.1: "),
+        (GOOD + "objects: {object_type_id: '1', query: SELECT 1}\n", 1, "give people or objects"),
+        (GOOD + "relationships: {query: SELECT 1}\n", 1, "relationships needs object_type_id"),
+        (GOOD + "relationships: {query: SELECT 1, object_type: '1'}\n", 6, "relationships.object_type is no"),
         ("name: [\n", 2, "is no YAML"),
         ("- a list\n", 1, "a spec is a mapping"),
     ],
@@ -63,6 +66,15 @@ def test_an_error_names_file_and_line(tmp_path: Path, text: str, line: int, mess
     with pytest.raises(SpecError) as error:
         load_spec(path)
     assert str(error.value).startswith(f"{path}:{line}: {message}")
+
+
+def test_objects_give_their_type_to_relationships(tmp_path: Path) -> None:
+    """With objects, the type has to be said once only."""
+    text = GOOD.replace("people:", "objects:\n  object_type_id: '1'") + "relationships: {query: SELECT 1}\n"
+    loaded = load_spec(spec(tmp_path, text))
+    assert loaded.objects
+    assert loaded.relationships
+    assert (loaded.objects.object_type_id, loaded.relationships.object_type_id) == ("1", None)
 
 
 def test_all_errors_come_at_once(tmp_path: Path) -> None:

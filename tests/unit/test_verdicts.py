@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from airflow_provider_cio.engine.mapping import Operation
+from airflow_provider_cio.engine.operations import Operation
 from airflow_provider_cio.engine.verdicts import deliver
 from airflow_provider_cio.errors import ItemError, RefusedError, TooLargeError
 

@@ -1,0 +1,108 @@
+"""Operations of the Track API: one row each, encoded as it is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from airflow_provider_cio.engine.identifiers import UnsendableError
+from airflow_provider_cio.track.limits import OPERATION_BYTES
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Operation(msgspec.Struct, gc=False):
+    """One row, ready to be sent.
+
+    Args:
+        row: Its place in the query's result, from 1.
+        key: Operations with the same key are applied in row order.
+        body: Its JSON.
+    """
+
+    row: int
+    key: str
+    body: bytes
+
+    @property
+    def identifier(self) -> str:
+        """Who or what it is about, as it is sent: an id, an e-mail address, an object id."""
+        identifiers = msgspec.json.decode(self.body, type=_Named).identifiers
+        return identifiers.id or identifiers.email or identifiers.object_id
+
+
+class PersonId(msgspec.Struct, gc=False):
+    """A person by id."""
+
+    id: str
+
+
+class PersonEmail(msgspec.Struct, gc=False):
+    """A person by e-mail address."""
+
+    email: str
+
+
+class ObjectId(msgspec.Struct, gc=False):
+    """An object."""
+
+    object_type_id: str
+    object_id: str
+
+
+class IdentifyPerson(msgspec.Struct, tag_field="type", tag="person", gc=False):
+    """Create or update a person."""
+
+    identifiers: PersonId | PersonEmail
+    attributes: Any
+    action: str = "identify"
+
+
+class IdentifyObject(msgspec.Struct, tag_field="type", tag="object", gc=False):
+    """Create or update an object."""
+
+    identifiers: ObjectId
+    attributes: Any
+    action: str = "identify"
+
+
+class Relationship(msgspec.Struct, omit_defaults=True, gc=False):
+    """The object's end of a relationship, and its attributes."""
+
+    identifiers: ObjectId
+    relationship_attributes: Any = None
+
+
+class RelatePerson(msgspec.Struct, tag_field="type", tag="person", gc=False):
+    """Set or remove a relationship of a person."""
+
+    identifiers: PersonId | PersonEmail
+    action: str
+    cio_relationships: tuple[Relationship]
+
+
+class _AnyIdentifiers(msgspec.Struct):
+    id: str = ""
+    email: str = ""
+    object_id: str = ""
+
+
+class _Named(msgspec.Struct):
+    identifiers: _AnyIdentifiers
+
+
+def encode(operation: IdentifyPerson | IdentifyObject | RelatePerson) -> bytes:
+    """Write an operation as JSON.
+
+    Raises:
+        UnsendableError: It is larger than Customer.io takes.
+    """
+    body = _encode(operation)
+    if len(body) > OPERATION_BYTES:
+        raise UnsendableError(
+            "attributes",
+            "too_large",
+            f"the row makes {len(body)} bytes of JSON, more than the {OPERATION_BYTES} that are allowed",
+        )
+    return body

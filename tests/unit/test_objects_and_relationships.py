@@ -1,0 +1,143 @@
+"""From rows to operations on objects and relationships."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_cio.engine import ObjectsQuery, Rejection, RelationshipsQuery
+from airflow_provider_cio.engine.run import compile_mapper
+from airflow_provider_cio.engine.source import Column
+from airflow_provider_cio.errors import QueryError
+
+if TYPE_CHECKING:
+    from airflow_provider_cio.engine.mapping import Mapper
+    from airflow_provider_cio.engine.queries import Query
+
+OBJECT_ID = Column("object_id", "text")
+PERSON_ID = Column("id", "int8")
+NAME = Column("name", "text")
+DELETED = Column("deleted", "bool")
+OBJECTS = ObjectsQuery(sql="", object_type_id="1")
+RELATIONSHIPS = RelationshipsQuery(sql="", object_type_id="2")
+
+
+def mapper(query: Query, columns: list[Column], rejections: list[Rejection]) -> Mapper:
+    """Make a mapper that removes attributes that are NULL."""
+    return compile_mapper(query, columns, "remove", rejections.append)
+
+
+def mapped(query: Query, columns: list[Column], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Map rows of which none is rejected, and decode the operations."""
+    rejections: list[Rejection] = []
+    operations = [
+        json.loads(operation.body) for operation in mapper(query, columns, rejections).operations(rows)
+    ]
+    assert not rejections
+    return operations
+
+
+def rejected(query: Query, columns: list[Column], row: tuple[Any, ...]) -> Rejection:
+    """Map one row that is rejected."""
+    rejections: list[Rejection] = []
+    assert not list(mapper(query, columns, rejections).operations([row]))
+    return rejections[0]
+
+
+def test_a_row_becomes_an_object() -> None:
+    """It is named by type and object_id; the other columns are attributes, `id` and `email` among them."""
+    columns = [OBJECT_ID, NAME, Column("id", "int4"), Column("email", "text")]
+    assert mapped(OBJECTS, columns, [("acme", "Acme", 7, "no address")]) == [
+        {
+            "type": "object",
+            "identifiers": {"object_type_id": "1", "object_id": "acme"},
+            "attributes": {"name": "Acme", "id": 7, "email": "no address"},
+            "action": "identify",
+        }
+    ]
+
+
+def test_a_row_becomes_a_relationship_with_attributes() -> None:
+    """The person is named as the query says, the object by type and object_id."""
+    columns = [PERSON_ID, OBJECT_ID, Column("role", "text")]
+    assert mapped(RELATIONSHIPS, columns, [(42, "acme", "admin")]) == [
+        {
+            "type": "person",
+            "identifiers": {"id": "42"},
+            "action": "add_relationships",
+            "cio_relationships": [
+                {
+                    "identifiers": {"object_type_id": "2", "object_id": "acme"},
+                    "relationship_attributes": {"role": "admin"},
+                }
+            ],
+        }
+    ]
+
+
+def test_people_of_relationships_may_be_named_by_email() -> None:
+    """Then the address is checked as everywhere."""
+    query = RelationshipsQuery(sql="", object_type_id="1", identify_by="email")
+    columns = [Column("email", "text"), OBJECT_ID]
+    (operation,) = mapped(query, columns, [("A@b.co", "acme")])
+    assert operation["identifiers"] == {"email": "A@b.co"}
+    assert operation["cio_relationships"] == [{"identifiers": {"object_type_id": "1", "object_id": "acme"}}]
+    assert rejected(query, columns, ("nobody", "acme")).field == "identifiers.email"
+
+
+@pytest.mark.parametrize("value", [True, 1, "1", "t", "true", "TRUE"])
+def test_deleted_true_removes_a_relationship(value: Any) -> None:
+    """However the database keeps booleans; attributes are left out then."""
+    columns = [PERSON_ID, OBJECT_ID, DELETED, Column("role", "text")]
+    (operation,) = mapped(RELATIONSHIPS, columns, [(42, "acme", value, "admin")])
+    assert operation["action"] == "delete_relationships"
+    assert operation["cio_relationships"] == [{"identifiers": {"object_type_id": "2", "object_id": "acme"}}]
+
+
+@pytest.mark.parametrize("value", [False, None, 0, "0", "f", "false"])
+def test_deleted_false_or_null_sets_a_relationship(value: Any) -> None:
+    """The column itself is no attribute."""
+    (operation,) = mapped(RELATIONSHIPS, [PERSON_ID, OBJECT_ID, DELETED], [(42, "acme", value)])
+    assert operation["action"] == "add_relationships"
+    assert "relationship_attributes" not in operation["cio_relationships"][0]
+
+
+def test_a_deleted_that_is_no_boolean_is_rejected() -> None:
+    """Nobody guesses whether to remove a relationship."""
+    columns = [PERSON_ID, OBJECT_ID, Column("deleted", "text")]
+    assert rejected(RELATIONSHIPS, columns, (42, "acme", "maybe")).field == "deleted"
+
+
+def test_a_row_without_an_identifier_is_rejected() -> None:
+    """Both ends of a relationship have to be there, and an object's id."""
+    assert rejected(OBJECTS, [OBJECT_ID], (None,)).field == "identifiers.object_id"
+    assert rejected(OBJECTS, [OBJECT_ID], ("x" * 151,)).reason == "invalid"
+    assert rejected(RELATIONSHIPS, [PERSON_ID, OBJECT_ID], (None, "acme")).field == "identifiers.id"
+    rejection = rejected(RELATIONSHIPS, [PERSON_ID, OBJECT_ID], (42, " "))
+    assert (rejection.identifier, rejection.field) == ("42", "identifiers.object_id")
+
+
+def test_operations_on_a_pair_share_a_key_and_those_on_other_pairs_do_not() -> None:
+    """Setting and removing one relationship keep their order."""
+    rows = [(1, "a"), (1, "b"), (2, "a"), (1, "a")]
+    keys = [operation.key for operation in mapper(RELATIONSHIPS, [PERSON_ID, OBJECT_ID], []).operations(rows)]
+    assert keys[0] == keys[3]
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "columns", "message"),
+    [
+        (OBJECTS, [NAME], "no column object_id"),
+        (OBJECTS, [Column("Object_ID", "text")], '"Object_ID" AS object_id'),
+        (RELATIONSHIPS, [OBJECT_ID], "no column id"),
+        (RELATIONSHIPS, [PERSON_ID], "no column object_id"),
+        (RELATIONSHIPS, [PERSON_ID, OBJECT_ID, Column("Deleted", "bool")], '"Deleted" AS deleted'),
+    ],
+)
+def test_columns_that_would_be_misread_are_refused(query: Query, columns: list[Column], message: str) -> None:
+    """The rules of people apply in kind."""
+    with pytest.raises(QueryError, match=message):
+        mapper(query, columns, [])
