@@ -42,7 +42,7 @@ def engine(uri: str, site_id: str, api_key: str, base_url: str) -> int:
     with TrackClient(
         site_id=site_id, api_key=api_key, base_url=base_url, max_requests_per_second=1000
     ) as client:
-        sync = Sync(people=PeopleQuery(sql="SELECT * FROM people"))
+        sync = Sync(main=PeopleQuery(sql="SELECT * FROM people"))
         run_sync(sync, Source(lambda: psycopg.connect(uri)), client, print, summary)
     return summary.queries["people"].imported
 
