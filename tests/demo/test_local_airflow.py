@@ -54,11 +54,12 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
         connections={"warehouse": {"conn_type": "postgres", "host": "db.example.com"}},
         environment={"COLOR": "teal"},
     )
+    others = set(psutil.Process().children(recursive=True))  # of other tests
     with local_airflow:
         local_airflow.client.wait_for_dag(DAG_ID)
         local_airflow.client.unpause(DAG_ID)
         yield local_airflow
-        processes = psutil.Process().children(recursive=True)
+        processes = set(psutil.Process().children(recursive=True)) - others
     assert [process for process in processes if is_alive(process)] == []
 
 

@@ -12,6 +12,7 @@ import pytest
 from demo.processes import LocalError, LocalProcess, free_port, stop_all, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # A child that ignores SIGTERM, with a grandchild in a process group of its own.
@@ -73,6 +74,15 @@ def test_says_why_a_process_has_ended(tmp_path: Path) -> None:
     assert "no disk left" in str(raised.value)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, also in a test run that was started in the background and ignores it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_stopping_is_not_interrupted(tmp_path: Path) -> None:
     """A Ctrl-C while processes are being stopped takes effect when they are stopped."""
     process = start(tmp_path, STUBBORN)

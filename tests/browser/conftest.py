@@ -1,0 +1,98 @@
+"""A demo's deployment after two runs, and a real Chromium to look at it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from airflow_provider_cio.emulator.process import EmulatorProcess
+from demo.local_airflow import LocalAirflow
+from demo.local_postgres import LocalPostgres
+from demo.sample_database import create_sample_database, log_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAG = "customerio.production.active_people"
+_DAGS = Path(__file__).parents[2] / "dags"
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Pages:
+    """Addresses and log-in of what runs."""
+
+    def __init__(self, airflow: LocalAirflow, workspace: EmulatorProcess) -> None:
+        self.airflow = airflow
+        self.workspace = workspace
+
+    def log_in(self, page: Page) -> None:
+        """Log in to Airflow, as a person does."""
+        page.goto(self.airflow.url)
+        page.fill("input[name=username]", self.airflow.username)
+        page.fill("input[name=password]", self.airflow.password)
+        page.click("button[type=submit]")
+        page.wait_for_url(f"{self.airflow.url}/")
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """Give the pages of a deployment in which 5,000 people were imported, and then 50."""
+    folder = tmp_path_factory.mktemp("pages")
+    with LocalPostgres(folder) as postgres, EmulatorProcess() as workspace:
+        with postgres.connect() as connection:
+            create_sample_database(connection)
+        connections: dict[str, dict[str, object]] = {
+            "warehouse": postgres.airflow_connection(),
+            "customerio_production": {
+                "conn_type": "customerio",
+                "login": workspace.site_id,
+                "password": workspace.api_key,
+                "host": workspace.url,
+            },
+        }
+        with LocalAirflow(
+            folder / "airflow",
+            dags_folder=_DAGS,
+            connections=connections,
+            environment={"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"},
+        ) as airflow:
+            client = airflow.client
+            client.wait_for_dag(DAG)
+            client.unpause(DAG)
+            for _ in range(2):
+                assert client.wait_for_run(DAG, client.trigger(DAG)) == "success"
+                with postgres.connect() as connection:
+                    log_in(connection, 50)
+            yield Pages(airflow, workspace)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Give a Chromium, the one that `make browser` installs."""
+    chromium = shutil.which("chromium")
+    assert chromium, "There is no chromium on the PATH: run make browser, which installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Give a page as large as a laptop's screen."""
+    page = browser.new_page(viewport={"width": 1400, "height": 800}, color_scheme="light")
+    page.set_default_timeout(30_000)
+    yield page
+    page.close()
