@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 import psycopg
 from psycopg import sql
 from psycopg.postgres import types as postgres_types
+from psycopg.rows import tuple_row
 from sqlparse import lexer
 from sqlparse.tokens import Comment, Whitespace
 
@@ -97,6 +98,7 @@ class Source:
             raise SourceUnavailableError(f"cannot connect to Postgres: {_first_line(error)}") from None
         with connection:
             connection.autocommit = True
+            connection.row_factory = tuple_row  # an Airflow connection may ask for another
             connection.execute("SET client_encoding = 'UTF8'")
             # Before the snapshot: whoever commits between the two is then seen by the next run.
             next_last_sync_time = read_watermark(connection, self._overlap, self._max_lookback)

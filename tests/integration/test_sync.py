@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from airflow_provider_cio.engine import PeopleQuery, Source, Status, Summary, Sync, run_sync
 from airflow_provider_cio.errors import QueryError, SourceUnavailableError
@@ -160,6 +161,15 @@ def test_a_query_that_cannot_be_used_sends_nothing(
     with pytest.raises(QueryError, match=message):
         run(query, client)
     assert client.requests == 0
+
+
+def test_a_connection_that_makes_dicts_of_rows_works(database: Database, workspace: LocalWorkspace) -> None:
+    """Airflow's Postgres connections may choose another form of rows; the engine reads tuples."""
+    summary = Summary(0)
+    sync = Sync(main=PeopleQuery(sql="SELECT 'dict' AS id, 1 AS n"))
+    source = Source(lambda: psycopg.connect(database.uri, row_factory=dict_row))
+    run_sync(sync, source, workspace.client(), print, summary)
+    assert summary.queries["people"].imported == 1
 
 
 def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> None:
