@@ -72,6 +72,7 @@ def _demo(folder: Path) -> None:
     with ExitStack() as running:
         try:
             deployment = _set_up(folder, running)
+            _show_where_to_look(deployment)
             _first_run(deployment)
             _second_run(deployment)
             if sys.stdin.isatty():
@@ -174,7 +175,8 @@ def _show(summary: dict[str, Any]) -> None:
         f"{summary['status']}: {rows['read']:,} rows read, "
         f"{rows['imported']:,} imported, {rows['failed']:,} failed"
     )
-    say(f"{duration:.2f} s, {summary['requests']:,} requests, {rows['read'] / duration:,.0f} rows/s")
+    requests_made = f"{summary['requests']} request{'' if summary['requests'] == 1 else 's'}"
+    say(f"{duration:.2f} s, {requests_made}, {rows['read'] / duration:,.0f} rows/s")
     say(f"last sync time: {summary['last_sync_time']}, for the next run {summary['next_last_sync_time']}")
 
 
@@ -205,21 +207,25 @@ def _attributes(workspace: EmulatorProcess, person: int) -> dict[str, Any]:
     return dict(response.json()["customer"]["attributes"]) if response.ok else {}
 
 
+def _show_where_to_look(deployment: Deployment) -> None:
+    airflow = deployment.airflow
+    say(f"Airflow    {airflow.url}/dags/{_DAG} (user {airflow.username}, password {airflow.password})")
+    say(f"Workspace  {deployment.workspace.url}")
+    say(f"Postgres   {deployment.postgres.uri}")
+
+
 def _stay_up(deployment: Deployment) -> None:
     """Show where to look, and wait for Ctrl-C.
 
     Raises:
         LocalError: A component of Airflow has ended; with the end of its log.
     """
-    airflow = deployment.airflow
     title("Everything stays up until you press Ctrl-C")
-    say(f"Airflow    {airflow.url}/dags/{_DAG} (user {airflow.username}, password {airflow.password})")
-    say(f"Workspace  {deployment.workspace.url}")
-    say(f"Postgres   {deployment.postgres.uri}")
+    _show_where_to_look(deployment)
     say("Change rows (with updated_at = now()) and trigger the DAG: its schedule is off in this demo.")
     try:
         while True:
-            airflow.check()
+            deployment.airflow.check()
             time.sleep(1)
     except Stopped:
         return
