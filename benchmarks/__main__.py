@@ -1,5 +1,6 @@
 """All benchmarks, one after the other."""
 
-from benchmarks import people
+from benchmarks import emulator, people
 
 people.main()
+emulator.main()
