@@ -14,7 +14,6 @@
   + VerdictError            an answer that makes no sense, so nobody knows what became of the rows
   + RefusedError            a whole request was refused; its rows have to be tried in smaller requests
     - TooLargeError           413
-  + RowsFailedError         every row was tried and some were rejected
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ __all__ = [
     "QueryError",
     "RateLimitedError",
     "RefusedError",
-    "RowsFailedError",
     "SourceUnavailableError",
     "SpecError",
     "StoppedError",
@@ -164,7 +162,3 @@ class TooLargeError(RefusedError):
 
     def __init__(self) -> None:
         super().__init__("", "too_large", "Customer.io answered 413: the request is too large")
-
-
-class RowsFailedError(SyncError):
-    """Every row was tried, and at least one was rejected."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_cio.engine.queries import Timestamps
 
-log = logging.getLogger(__name__)
 
 Row: TypeAlias = tuple[Any, ...]
 
