@@ -62,9 +62,12 @@ def build_dags(folder: Path) -> dict[str, DAG]:
                 raise SpecError(path, [(1, fault)])  # noqa: TRY301 - it is handled like the others
             if wanted in (None, name):
                 dags[name] = build_dag(spec)
-        except SpecError as error:
-            log.error("%s", error)  # noqa: TRY400 - the message says it all
-            broken = _broken(path, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one spec, the others shall run
+            message = (
+                str(error) if isinstance(error, SpecError) else f"{path}: {type(error).__name__}: {error}"
+            )
+            log.error("%s", message)  # noqa: TRY400 - the message says it all
+            broken = _broken(path.relative_to(folder), message)
             dags[broken.dag_id] = broken
     return dags
 
@@ -150,9 +153,9 @@ class _BrokenSpecOperator(BaseOperator):
 
 
 def _broken(path: Path, error: str) -> DAG:
-    """Build a DAG that keeps a broken spec in sight."""
+    """Build a DAG that keeps a broken spec in sight, under an id that no other spec can have."""
     dag = DAG(
-        f"customerio.{re.sub(r'[^A-Za-z0-9_.-]', '_', path.stem)}",
+        f"customerio_spec_error.{re.sub(r'[^A-Za-z0-9_.-]', '.', str(path.with_suffix('')))}",
         schedule=None,
         tags={"customerio", "spec-error"},
         doc_md=f"**This spec cannot be used.** Correct it, and its DAG comes back.\n\n```\n{error}\n```\n",

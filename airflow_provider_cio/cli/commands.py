@@ -73,9 +73,15 @@ def _load(directory: str) -> tuple[list[SyncSpec], list[SpecError]]:
         raise SystemExit(f"There is no .yaml file in {folder}")
     specs: list[SyncSpec] = []
     faults: list[SpecError] = []
+    names: set[tuple[str, str]] = set()
     for path in paths:
         try:
-            specs.append(load_spec(path))
+            spec = load_spec(path)
+            if (spec.workspace, spec.name) in names:
+                fault = f"another spec of the workspace {spec.workspace} is named {spec.name}, too"
+                raise SpecError(path, [(1, fault)])  # noqa: TRY301 - it is handled like the others
+            names.add((spec.workspace, spec.name))
+            specs.append(spec)
         except SpecError as error:
             faults.append(error)
     return specs, faults

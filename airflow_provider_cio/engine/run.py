@@ -57,7 +57,7 @@ def run_sync(
                     for chunk in rows:
                         tally.read(len(chunk))
                         delivery.send(mapper.operations(chunk))
-            summary.finish(snapshot.next_last_sync_time)
+        summary.finish(snapshot.next_last_sync_time)
     finally:
         summary.requests = workspace.requests
         summary.bytes = workspace.bytes_sent

@@ -6,9 +6,9 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, LiteralString, TypeAlias
 
+import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.postgres import types as postgres_types
@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = tuple[Any, ...]
 
-#: Values fetched at once: 5,000 rows of 10 columns, 166 of 300.
+#: What is fetched at once: 5,000 rows of 10 columns, 166 of 300, and fewer where values are long.
 CHUNK_VALUES = 50_000
+CHUNK_BYTES = 4_000_000
+#: The first rows tell how long values are.
+_FIRST_ROWS = 100
+_SAMPLED_ROWS = 16
+
+_CANCEL_SECONDS = 2
 
 _NATIVE_OIDS = {oid for name in NATIVE for oid in (postgres_types[name].oid, postgres_types[name].array_oid)}
 
@@ -91,22 +97,21 @@ class Source:
             SourceUnavailableError: Postgres cannot be reached.
         """
         try:
-            connection = self._connect()
+            with self._connect() as connection:
+                connection.autocommit = True
+                connection.row_factory = tuple_row  # an Airflow connection may ask for another
+                connection.execute("SET client_encoding = 'UTF8'")
+                # Before the snapshot: whoever commits between the two is then seen by the next run.
+                next_last_sync_time = read_watermark(connection, self._overlap, self._max_lookback)
+                connection.autocommit = False
+                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                connection.read_only = True
+                register_loaders(connection, self._timestamps)
+                for setting in _SETTINGS:
+                    connection.execute(setting)
+                yield Snapshot(connection, next_last_sync_time)
         except psycopg.OperationalError as error:
-            raise SourceUnavailableError(f"cannot connect to Postgres: {_first_line(error)}") from None
-        with connection:
-            connection.autocommit = True
-            connection.row_factory = tuple_row  # an Airflow connection may ask for another
-            connection.execute("SET client_encoding = 'UTF8'")
-            # Before the snapshot: whoever commits between the two is then seen by the next run.
-            next_last_sync_time = read_watermark(connection, self._overlap, self._max_lookback)
-            connection.autocommit = False
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
-            register_loaders(connection, self._timestamps)
-            for setting in _SETTINGS:
-                connection.execute(setting)
-            yield Snapshot(connection, next_last_sync_time)
+            raise SourceUnavailableError(f"Postgres cannot be reached: {_first_line(error)}") from None
 
 
 class Snapshot:
@@ -141,6 +146,9 @@ class Snapshot:
             cursor = self._declare(_with_casts(query, columns))
         try:
             yield Rows(cursor, [column for column, _ in columns])
+        except BaseException:
+            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)  # nobody waits for rows under way
+            raise
         finally:
             if not self._connection.closed and not self._connection.broken:
                 cursor.close()
@@ -187,18 +195,17 @@ class Rows:
         self._cursor = cursor
 
     def __iter__(self) -> Iterator[list[Row]]:
-        """Fetch `CHUNK_VALUES` at a time, the next ones while these are used.
+        """Fetch some rows at a time, the next ones while these are used.
 
         Raises:
             QueryError: A row cannot be computed.
             SourceUnavailableError: Postgres went away or ended the query.
         """
-        fetch = partial(self._cursor.fetchmany, max(CHUNK_VALUES // len(self.columns), 1))
         try:
             with ThreadPoolExecutor(max_workers=1, thread_name_prefix="customerio-source") as reader:
-                coming = reader.submit(fetch)
+                coming = reader.submit(self._cursor.fetchmany, _FIRST_ROWS)
                 while rows := coming.result():
-                    coming = reader.submit(fetch)
+                    coming = reader.submit(self._cursor.fetchmany, self._rows_at_once(rows))
                     yield rows
         except psycopg.OperationalError as error:
             raise SourceUnavailableError(f"Postgres ended the query: {_first_line(error)}") from None
@@ -208,6 +215,12 @@ class Rows:
                 f"Postgres could not compute a row: {type(error).__name__} ({error.sqlstate})."
                 " Run the query in psql to see the value."
             ) from None
+
+    def _rows_at_once(self, last: list[Row]) -> int:
+        """Say how many rows to fetch next, judging by the length of the last ones."""
+        sample = last[:: len(last) // _SAMPLED_ROWS + 1]
+        length = sum(len(msgspec.json.encode(row)) for row in sample) // len(sample)
+        return max(min(CHUNK_VALUES // len(self.columns), CHUNK_BYTES // (length + 1)), 1)
 
 
 def _with_casts(query: str, columns: list[tuple[Column, LiteralString]]) -> sql.Composed:

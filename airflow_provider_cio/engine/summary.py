@@ -37,9 +37,11 @@ class Summary:
     """A run in numbers; filled while it goes, so that a run that breaks off has one too.
 
     ``Failed`` until the run came to its end. The last sync time moves only when the run Completed.
+    In a dry run ``imported`` counts the rows that would have been sent.
     """
 
     last_sync_time: int
+    dry_run: bool = False
     next_last_sync_time: int = field(init=False)
     status: Status = Status.FAILED
     queries: dict[str, Counts] = field(default_factory=dict)
@@ -76,16 +78,18 @@ class Summary:
             self.status = Status.SOME_ROWS_FAILED
             return
         self.status = Status.COMPLETED
-        if next_last_sync_time is not None:
+        if next_last_sync_time is not None and not self.dry_run:
             self.next_last_sync_time = next_last_sync_time
 
     def lines(self) -> list[str]:
         """The summary as a person reads it at a glance: a line a query, then the end."""
         speed = self.rows_read / max(self.duration, 0.001)
         lines = [f"{name}: {counts}" for name, counts in self.queries.items()]
+        dry_run = "Dry run, nothing was sent: " if self.dry_run else ""
         lines.append(
-            f"{self.status} in {self.duration:.1f} s: {self.requests:,} requests, {self.bytes:,} bytes,"
-            f" {speed:,.0f} rows/s; last sync time {self.last_sync_time}, next {self.next_last_sync_time}"
+            f"{dry_run}{self.status} in {self.duration:.1f} s: {self.requests:,} requests,"
+            f" {self.bytes:,} bytes, {speed:,.0f} rows/s;"
+            f" last sync time {self.last_sync_time}, next {self.next_last_sync_time}"
         )
         return lines
 
@@ -93,6 +97,7 @@ class Summary:
         """The summary as JSON types, times as ISO 8601."""
         return {
             "status": self.status.value,
+            "dry_run": self.dry_run,
             "queries": {
                 name: {"read": counts.read, "imported": counts.imported, "failed": counts.failed}
                 for name, counts in self.queries.items()

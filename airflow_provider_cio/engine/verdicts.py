@@ -57,25 +57,28 @@ def deliver(workspace: Workspace, operations: list[Operation]) -> Verdicts:
     Raises:
         SyncError: No verdict came, or one that makes no sense.
     """
-    if not operations:
-        return Verdicts()
-    try:
-        errors = workspace.send_batch([operation.body for operation in operations])
-    except RefusedError as refusal:
-        return _deliver_refused(workspace, operations, refusal)
-    faults = _by_index(errors)
-    return Verdicts(
-        accepted=len(operations) - len(faults),
-        rejected=[(operations[index], error) for index, error in faults.items()],
-    )
+    verdicts = Verdicts()
+    while operations:
+        refused = False
+        try:
+            faults = _by_index(workspace.send_batch([operation.body for operation in operations]))
+        except RefusedError as refusal:
+            refused = True
+            faults = _by_index(refusal.items)
+            if not faults:
+                verdicts.add(_halve(workspace, operations, refusal))
+                break
+        verdicts.rejected += [(operations[index], error) for index, error in faults.items()]
+        others = [operation for index, operation in enumerate(operations) if index not in faults]
+        if not refused:
+            verdicts.accepted += len(others)
+            break
+        operations = others  # a refusal accepts nothing, so they are sent again
+    return verdicts
 
 
-def _deliver_refused(workspace: Workspace, operations: list[Operation], refusal: RefusedError) -> Verdicts:
-    """Find the operations that made Customer.io refuse a request; the others are sent again without them."""
-    if faults := _by_index(refusal.items):
-        verdicts = Verdicts(rejected=[(operations[index], error) for index, error in faults.items()])
-        verdicts.add(deliver(workspace, [op for index, op in enumerate(operations) if index not in faults]))
-        return verdicts
+def _halve(workspace: Workspace, operations: list[Operation], refusal: RefusedError) -> Verdicts:
+    """Find the operations that made Customer.io refuse a request without naming them."""
     if len(operations) == 1:
         error = ItemError(0, refusal.reason, refusal.field, refusal.message)
         return Verdicts(rejected=[(operations[0], error)])

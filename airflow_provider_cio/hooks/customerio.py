@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from airflow_provider_cio.errors import ConfigurationError, SyncError
 from airflow_provider_cio.track import REGIONS, TrackClient
 
+#: Somebody waits in front of the connection form.
+_TEST_SECONDS = 10
+
 
 class _Extra(BaseModel):
     """What the connection's extra may say; the form leaves empty what nobody filled in."""
@@ -50,6 +53,25 @@ class CustomerIOHook(BaseHook):
         Raises:
             ConfigurationError: The connection lacks something, or holds a value that cannot be meant.
         """
+        return self._client(
+            timeout=conf.getfloat("customerio", "request_timeout"),
+            retry_for=conf.getfloat("customerio", "retry_for"),
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask Customer.io, once, whether it knows the credentials, and whether the region is right."""
+        try:
+            connection = self.get_connection(self.customerio_conn_id)
+            with self._client(timeout=_TEST_SECONDS, retry_for=0) as client:
+                answer = client.region()
+        except SyncError as error:
+            return False, str(error)
+        expected = self._extra(connection).region
+        if not connection.host and answer.region != expected:
+            return False, f"The workspace is in region {answer.region}, the connection says {expected}."
+        return True, f"Workspace {answer.environment_id} in region {answer.region}"
+
+    def _client(self, *, timeout: float, retry_for: float) -> TrackClient:
         connection = self.get_connection(self.customerio_conn_id)
         if not connection.login or not connection.password:
             raise ConfigurationError(
@@ -63,30 +85,18 @@ class CustomerIOHook(BaseHook):
             base_url=self._base_url(connection) or REGIONS[extra.region],
             max_requests_per_second=extra.max_requests_per_second,
             max_concurrent_requests=extra.max_concurrent_requests,
-            timeout=conf.getfloat("customerio", "request_timeout"),
-            retry_for=conf.getfloat("customerio", "retry_for"),
+            timeout=timeout,
+            retry_for=retry_for,
         )
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Ask Customer.io whether it knows the credentials, and whether the region is right."""
-        try:
-            connection = self.get_connection(self.customerio_conn_id)
-            with self.get_conn() as client:
-                answer = client.region()
-        except SyncError as error:
-            return False, str(error)
-        expected = self._extra(connection).region
-        if not connection.host and answer.region != expected:
-            return False, f"The workspace is in region {answer.region}, the connection says {expected}."
-        return True, f"Workspace {answer.environment_id} in region {answer.region}"
 
     def _extra(self, connection: Connection) -> _Extra:
         try:
             return _Extra.model_validate(connection.extra_dejson)
         except ValidationError as error:
             fault = error.errors(include_input=False)[0]
+            where = ".".join(map(str, fault["loc"])) or "extra"
             raise ConfigurationError(
-                f"The connection {self.customerio_conn_id} has a wrong {fault['loc'][0]}: {fault['msg']}"
+                f"The connection {self.customerio_conn_id} has a wrong {where}: {fault['msg']}"
             ) from None
 
     def _base_url(self, connection: Connection) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 from airflow_provider_cio.engine import (
     ObjectsQuery,
@@ -123,11 +123,11 @@ class CustomerIOSyncOperator(BaseOperator):
         dry_run = context["params"].get("dry_run", False)
         if dry_run:
             self.log.info("A dry run: nothing is sent, and the last sync time stays where it is")
-        summary = Summary(self._last_sync_time)
+        summary = Summary(self._last_sync_time, dry_run=dry_run)
         try:
             self._workspace = DryRun() if dry_run else CustomerIOHook(self.customerio_conn_id).get_conn()
             self._run(self._workspace, summary)
-        except ConfigurationError as error:
+        except (ConfigurationError, AirflowNotFoundException) as error:
             raise AirflowFailException(str(error)) from None
         except SyncError as error:
             raise AirflowException(str(error)) from None

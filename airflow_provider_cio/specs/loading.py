@@ -22,8 +22,14 @@ _ENDINGS = (".yaml", ".yml")
 
 
 def find_specs(folder: Path) -> list[Path]:
-    """List the spec files in a folder and the folders in it, in a stable order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix in _ENDINGS and path.is_file())
+    """List the spec files in a folder and the folders in it, in a stable order; hidden ones are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix in _ENDINGS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def load_spec(path: Path) -> SyncSpec:
@@ -35,11 +41,13 @@ def load_spec(path: Path) -> SyncSpec:
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.load(text, Loader=yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SpecError(path, [(1, f"cannot be read: {error}")]) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpecError(path, [(line, f"is no YAML: {error.problem}")]) from None
+    except (yaml.YAMLError, ValueError) as error:  # a control character, or a date that does not exist
+        raise SpecError(path, [(1, f"cannot be read: {error}")]) from None
     if not isinstance(content, dict):
         raise SpecError(path, [(1, "a spec is a mapping with the keys name, workspace, …")])
     try:

@@ -19,7 +19,10 @@ def _duration(value: Any) -> Any:
     if not isinstance(value, str) or not (match := _DURATION(value.strip())):
         raise ValueError("give a number and a unit, such as 90 seconds, 5 minutes, 2 hours or 1 day")
     number, unit = match.groups()
-    return dt.timedelta(**{f"{unit}s": int(number)})
+    try:
+        return dt.timedelta(**{f"{unit}s": int(number)})
+    except OverflowError:
+        raise ValueError("is longer than anybody can wait") from None
 
 
 def _cron(value: str) -> str:
@@ -116,7 +119,7 @@ class SyncSpec(_Part):
     max_lookback: Duration = dt.timedelta(hours=1)
     retries: int = Field(default=2, ge=0)
     owner: str = "airflow"
-    tags: tuple[str, ...] = ()
+    tags: tuple[Annotated[str, Field(max_length=100)], ...] = ()
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:

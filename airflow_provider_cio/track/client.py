@@ -13,6 +13,7 @@ import msgspec
 import requests
 import requests.adapters
 import tenacity
+from requests.auth import HTTPBasicAuth
 
 from airflow_provider_cio.errors import (
     AddressError,
@@ -85,7 +86,7 @@ class TrackClient:
         self._stopped = threading.Event()
         self._count = threading.Lock()
         self._session = requests.Session()
-        self._session.auth = (site_id, api_key)
+        self._session.auth = HTTPBasicAuth(site_id.encode(), api_key.encode())
         self._session.headers["User-Agent"] = "airflow-provider-cio"
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=max_concurrent_requests)
         self._session.mount("https://", adapter)
@@ -166,8 +167,8 @@ class TrackClient:
                 timeout=self._timeout,
                 allow_redirects=False,  # following would drop the credentials or the body
             )
-        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-            raise AddressError(f"{self.base_url!r} is no URL: {error}") from None
+        except ValueError:  # requests and urllib3 have several for a URL that cannot be one
+            raise AddressError(f"{self.base_url!r} is no URL") from None
         except requests.RequestException as error:
             # The library's message may hold the request; its type is enough to act upon.
             raise UnavailableError(f"no answer from {self.base_url}: {type(error).__name__}") from None

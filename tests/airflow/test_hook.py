@@ -42,6 +42,7 @@ def test_fields_that_the_form_left_empty_have_their_defaults(airflow: Airflow) -
         ({"login": ""}, "needs the Site ID"),
         ({"host": "track.customer.io"}, "begin with https://"),
         ({"extra": {"region": "de"}}, "wrong region: Input should be 'us' or 'eu'"),
+        ({"extra": [1]}, "wrong extra"),
         ({"extra": {"max_requests_per_second": 0}}, "wrong max_requests_per_second"),
     ],
 )
@@ -61,5 +62,8 @@ def test_test_connection_tells_good_from_bad(airflow: Airflow, emulator: Emulato
     assert hook(airflow, **good).test_connection()[0]
     ok, message = hook(airflow, **{**good, "password": "wrong-key"}).test_connection()
     assert (ok, "refused the credentials (401)" in message, "wrong-key" in message) == (False, True, False)
+    for nowhere in ("http://127.0.0.1:9", "http://a..b"):
+        assert not hook(airflow, **{**good, "host": nowhere}).test_connection()[0]
+    assert not hook(airflow, **{**good, "password": "kéy-€"}).test_connection()[0]
     ok, message = hook(airflow, **{**good, "host": f"{emulator.url}/elsewhere"}).test_connection()
     assert (ok, "404" in message) == (False, True)

@@ -77,7 +77,7 @@ def test_a_dry_run_checks_all_and_sends_nothing(connected: Airflow, database: Da
     connected.write("syncs/dry.yaml", spec("dry"))
     summary = connected.summary(connected.run("customerio.production.dry", dry_run=True))
     assert summary["queries"] == {"people": {"read": 2, "imported": 1, "failed": 1}}
-    assert summary["requests"] == 0
+    assert (summary["requests"], summary["dry_run"], summary["next_last_sync_time"]) == (0, True, 0)
     assert connected.variable("customerio.production.dry.last_sync_time") is None
 
 
@@ -102,6 +102,15 @@ def test_wrong_credentials_fail_at_once(
     summary = connected.summary(run)
     assert (run.state, summary["status"], summary["requests"]) == ("failed", "Failed", 1)
     assert run.get_task_instances()[0].try_number == 1
+
+
+def test_a_missing_connection_fails_at_once(connected: Airflow) -> None:
+    """Trying again would not make it appear."""
+    connected.write(
+        "syncs/nowhere.yaml", spec("nowhere").replace("retries: 0", "retries: 5\ncustomerio_conn_id: nowhere")
+    )
+    run = connected.run("customerio.production.nowhere")
+    assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
 
 
 def test_the_operator_works_without_yaml(connected: Airflow, database: Database) -> None:
@@ -143,11 +152,11 @@ def test_a_broken_spec_shows_itself_and_leaves_the_others_alone(
     connected.write("syncs/good.yaml", spec("good"))
     connected.write("syncs/broken.yaml", "name: broken\nworkspac: production\n")
     dags = connected.dags()
-    assert set(dags) == {"customerio.production.good", "customerio.broken"}
-    broken = dags["customerio.broken"]
+    assert set(dags) == {"customerio.production.good", "customerio_spec_error.broken"}
+    broken = dags["customerio_spec_error.broken"]
     assert "spec-error" in broken.tags
     assert "broken.yaml:2: workspac is no key of a spec: did you mean workspace?" in broken.doc_md
-    assert connected.run("customerio.broken").state == "failed"
+    assert connected.run("customerio_spec_error.broken").state == "failed"
 
 
 def test_the_factory_names_things_as_documented(airflow: Airflow) -> None:

@@ -56,6 +56,10 @@ def test_a_spec_needs_little(tmp_path: Path) -> None:
         (GOOD + "objects: {object_type_id: '1', query: SELECT 1}\n", 1, "give people or objects"),
         (GOOD + "relationships: {query: SELECT 1}\n", 1, "relationships needs object_type_id"),
         (GOOD + "relationships: {query: SELECT 1, object_type: '1'}\n", 6, "relationships.object_type is no"),
+        (GOOD + "start_date: 2024-02-30\n", 1, "cannot be read: day is out of range"),
+        (GOOD + "description: a\x01b\n", 1, "cannot be read: "),
+        (GOOD + "overlap: 99999999999 days\n", 6, "overlap: is longer than"),
+        (GOOD + f"tags: [{'x' * 101}]\n", 6, "tags.0: "),
         ("name: [\n", 2, "is no YAML"),
         ("- a list\n", 1, "a spec is a mapping"),
     ],
@@ -86,7 +90,7 @@ def test_all_errors_come_at_once(tmp_path: Path) -> None:
 
 def test_specs_are_found_in_folders_in_a_stable_order(tmp_path: Path) -> None:
     """Folders are for people; the order is for Airflow, to which another order is another version."""
-    for name in ("b.yaml", "a.yml", "team/c.yaml", "notes.txt"):
+    for name in ("b.yaml", "a.yml", "team/c.yaml", "notes.txt", "..2024/b.yaml", ".hidden.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [path.name for path in find_specs(tmp_path)] == ["a.yml", "b.yaml", "c.yaml"]

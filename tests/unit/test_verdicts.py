@@ -86,6 +86,17 @@ def test_a_refusal_that_names_items_sends_the_others_again() -> None:
     assert (verdicts.accepted, len(verdicts.rejected)) == (2, 1)
 
 
+def test_refusals_that_name_one_item_after_the_other_come_to_an_end() -> None:
+    """Two thousand bad rows, each named by a refusal of its own, are two thousand rejections."""
+
+    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+        if operations:
+            raise RefusedError("f", "invalid", "no", [ItemError(0, "invalid", "f", "no")])
+        return []
+
+    assert len(deliver(Answering(answer), batch(2000)).rejected) == 2000
+
+
 def test_a_batch_that_is_too_large_is_split() -> None:
     """413 splits; a single operation that still is too large is rejected."""
 
