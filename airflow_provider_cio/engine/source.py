@@ -209,6 +209,8 @@ class Rows:
                     yield rows
         except psycopg.OperationalError as error:
             raise SourceUnavailableError(f"Postgres ended the query: {_first_line(error)}") from None
+        except psycopg.InternalError:  # what psycopg sees where a dying backend leaves half an answer
+            raise SourceUnavailableError("Postgres ended the query in the middle of an answer") from None
         except psycopg.Error as error:
             # While rows are computed, Postgres's sentence may quote a value of one.
             raise QueryError(
