@@ -209,9 +209,10 @@ class Rows:
                     yield rows
         except psycopg.OperationalError as error:
             raise SourceUnavailableError(f"Postgres ended the query: {_first_line(error)}") from None
-        except psycopg.InternalError:  # what psycopg sees where a dying backend leaves half an answer
-            raise SourceUnavailableError("Postgres ended the query in the middle of an answer") from None
         except psycopg.Error as error:
+            if isinstance(error, psycopg.InternalError) and not error.sqlstate:
+                # What psycopg makes of half an answer by a dying backend.
+                raise SourceUnavailableError("Postgres ended the query in the middle of an answer") from None
             # While rows are computed, Postgres's sentence may quote a value of one.
             raise QueryError(
                 f"Postgres could not compute a row: {type(error).__name__} ({error.sqlstate})."
