@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from airflow_provider_cio.engine import PeopleQuery, Rejection, Source, Summary, Sync, run_sync
+from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
 from demo.local_postgres import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
-    from airflow_provider_cio.engine.verdicts import Workspace
+    from airflow_provider_cio.engine.segment import WorkspaceWithSegments
 
 _numbers = itertools.count()
 
@@ -62,7 +62,7 @@ class Run:
     """A run of a people sync: its summary and its rejections."""
 
     def __init__(self) -> None:
-        self.rejections: list[Rejection] = []
+        self.rejections = Rejections()
         self.summary = Summary(0)
 
 
@@ -72,7 +72,7 @@ def run(database: Database) -> Callable[..., Run]:
 
     def run_query(
         sql: str,
-        workspace: Workspace,
+        workspace: WorkspaceWithSegments,
         *,
         identify_by: Identifier | None = None,
         nulls: Nulls = "remove",
@@ -81,7 +81,7 @@ def run(database: Database) -> Callable[..., Run]:
         done = Run()
         sync = Sync(main=PeopleQuery(sql=sql, identify_by=identify_by), nulls=nulls)
         source = Source(database.connect, timestamps=timestamps)
-        run_sync(sync, source, workspace, done.rejections.append, done.summary)
+        run_sync(sync, source, workspace, done.rejections, done.summary)
         return done
 
     return run_query

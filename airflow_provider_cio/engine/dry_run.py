@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_cio.engine.queries import Identifier
     from airflow_provider_cio.errors import ItemError
 
 
@@ -23,3 +24,6 @@ class DryRun:
     def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:  # noqa: ARG002 - a Workspace has it
         """Accept all."""
         return []
+
+    def add_to_segment(self, segment: int, id_type: Identifier, people: Sequence[str]) -> None:
+        """Add nobody."""

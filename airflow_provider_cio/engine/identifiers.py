@@ -36,7 +36,7 @@ def identifier_text(name: str, value: Any, path: str = "identifiers") -> str:
     Raises:
         UnsendableError: It is NULL, blank, too long, or no e-mail address.
     """
-    if isinstance(value, int):
+    if isinstance(value, int) and name != "email":
         return str(value)
     text: str = value
     if not isinstance(value, str):

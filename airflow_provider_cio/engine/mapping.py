@@ -32,6 +32,7 @@ class Mapper(ABC):
         self, query: str, columns: Sequence[Column], on_rejection: Callable[[Rejection], None]
     ) -> None:
         self._query = query
+        self._columns = [column.name for column in columns]
         self._on_rejection = on_rejection
         self._rows = 0
         self._fractions = [
@@ -57,11 +58,14 @@ class Mapper(ABC):
             try:
                 yield self.operation(self._rows, row)
             except UnsendableError as fault:
-                self._on_rejection(
-                    Rejection(
-                        self._query, self._rows, self.name(row), fault.field, fault.reason, fault.message
-                    )
-                )
+                self.reject(self._rows, row, fault)
+
+    def reject(self, number: int, row: Row, fault: UnsendableError) -> None:
+        """Pass on a row that cannot be sent."""
+        values = dict(zip(self._columns, row, strict=True))
+        self._on_rejection(
+            Rejection(self._query, number, self.name(row), fault.field, fault.reason, fault.message, values)
+        )
 
     def _finite(self, rows: list[Row]) -> list[Row]:
         """Make NULLs of NaN and infinity. They are rare, so rows are only rebuilt where there are some."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_provider_cio.engine.identifiers import UnsendableError
 from airflow_provider_cio.track.limits import OPERATION_BYTES
+
+if TYPE_CHECKING:
+    from airflow_provider_cio.engine.queries import Identifier
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -28,8 +32,23 @@ class Operation(msgspec.Struct, gc=False):
     @property
     def identifier(self) -> str:
         """Who or what it is about, as it is sent: an id, an e-mail address, an object id."""
-        identifiers = msgspec.json.decode(self.body, type=_Named).identifiers
+        identifiers = _read_names(self.body).identifiers
         return identifiers.id or identifiers.email or identifiers.object_id
+
+    @property
+    def person(self) -> tuple[Identifier, str]:
+        """How it names a person, and the name."""
+        identifiers = _read_names(self.body).identifiers
+        return ("id", identifiers.id) if identifiers.id else ("email", identifiers.email)
+
+    def values(self) -> dict[str, Any]:
+        """The row's values as they are sent, by column."""
+        content = _read(self.body)
+        values = {**content["identifiers"], **content.get("attributes", {})}
+        for relationship in content.get("cio_relationships", ()):
+            values |= relationship["identifiers"] | relationship.get("relationship_attributes", {})
+            values["deleted"] = content["action"] == "delete_relationships"
+        return values
 
 
 class PersonId(msgspec.Struct, gc=False):
@@ -90,6 +109,10 @@ class _AnyIdentifiers(msgspec.Struct):
 
 class _Named(msgspec.Struct):
     identifiers: _AnyIdentifiers
+
+
+_read_names = msgspec.json.Decoder(_Named).decode
+_read = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def encode(operation: IdentifyPerson | IdentifyObject | RelatePerson) -> bytes:

@@ -8,12 +8,13 @@ import msgspec
 
 from airflow_provider_cio.engine.attributes import Attributes
 from airflow_provider_cio.engine.columns import check_columns
+from airflow_provider_cio.engine.email_owners import EmailOwners
 from airflow_provider_cio.engine.identifiers import UnsendableError, identifier_text
 from airflow_provider_cio.engine.mapping import Mapper
 from airflow_provider_cio.engine.operations import IdentifyPerson, Operation, PersonEmail, PersonId, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from airflow_provider_cio.engine.queries import Identifier, Nulls, PeopleQuery
     from airflow_provider_cio.engine.rejection import Rejection
@@ -42,6 +43,10 @@ class PeopleMapper(Mapper):
         super().__init__(query.name, columns, on_rejection)
         names = [column.name for column in columns]
         self._shapes = [_Shape(identifier, names, nulls) for identifier in wanted if identifier in names]
+        self._owners: EmailOwners | None = None
+        if "id" in names and "email" in names:
+            self._id, self._email = names.index("id"), names.index("email")
+            self._owners = EmailOwners()
         self._nobody = UnsendableError(
             f"identifiers.{wanted[0]}", "required", f"the row has no {' and no '.join(wanted)}"
         )
@@ -52,6 +57,29 @@ class PeopleMapper(Mapper):
             if row[shape.index] is not None:
                 return shape.operation(number, row)
         raise self._nobody
+
+    def operations(self, rows: list[Row]) -> Iterator[Operation]:
+        """Give an operation for each row that can be sent, in row order; an address is one id's only."""
+        before = self._rows
+        operations = super().operations(rows)
+        if not self._owners:
+            yield from operations
+            return
+        sendable = [(operation, rows[operation.row - before - 1]) for operation in operations]
+        clashes = self._owners.clashes(
+            [
+                (operation.row, row[self._email], str(row[self._id]))
+                for operation, row in sendable
+                if row[self._email] is not None and row[self._id] is not None
+            ]
+        )
+        for operation, row in sendable:
+            if operation.row in clashes:
+                first = clashes[operation.row]
+                message = f"email is also that of row {first}, which has another id: one address, one person"
+                self.reject(operation.row, row, UnsendableError("attributes.email", "duplicate", message))
+            else:
+                yield operation
 
     def name(self, row: Row) -> str:
         """Name the person."""

@@ -69,11 +69,13 @@ class Sync:
     Args:
         main: The query of people or of objects.
         relationships: The query of relationships, if there is one; run when all verdicts on the other are in.
+        segment: The manual segment to which imported people are added.
         nulls: What a NULL attribute does: remove the attribute, or leave it alone.
     """
 
     main: PeopleQuery | ObjectsQuery
     relationships: RelationshipsQuery | None = None
+    segment: int | None = None
     nulls: Nulls = "remove"
 
     @property

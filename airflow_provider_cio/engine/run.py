@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.delivery import Delivery
+from airflow_provider_cio.engine.failed_changes import FailedChanges
 from airflow_provider_cio.engine.objects import ObjectsMapper
 from airflow_provider_cio.engine.people import PeopleMapper
 from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery, Query, Sync
 from airflow_provider_cio.engine.relationships import RelationshipsMapper
+from airflow_provider_cio.engine.segment import Members
 from airflow_provider_cio.engine.tally import Tally
 
 if TYPE_CHECKING:
@@ -18,18 +22,44 @@ if TYPE_CHECKING:
 
     from airflow_provider_cio.engine.mapping import Mapper
     from airflow_provider_cio.engine.queries import Nulls
-    from airflow_provider_cio.engine.rejection import Rejection
-    from airflow_provider_cio.engine.source import Column, Source
+    from airflow_provider_cio.engine.rejection import Rejection, Report
+    from airflow_provider_cio.engine.segment import WorkspaceWithSegments
+    from airflow_provider_cio.engine.source import Column, Rows, Snapshot, Source
     from airflow_provider_cio.engine.summary import Summary
-    from airflow_provider_cio.engine.verdicts import Workspace
+    from airflow_provider_cio.track import AppClient
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """How to find changes that Customer.io accepted and then did not apply.
+
+    Args:
+        app: Looks into the workspace.
+        wait: Seconds that Customer.io gets to apply what it accepted.
+    """
+
+    app: AppClient
+    wait: float
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One query on its way: its rows, what makes operations of them, and who counts them."""
+
+    query: Query
+    rows: Rows
+    mapper: Mapper
+    tally: Tally
 
 
 def run_sync(
     sync: Sync,
     source: Source,
-    workspace: Workspace,
-    on_rejection: Callable[[Rejection], None],
+    workspace: WorkspaceWithSegments,
+    report: Report,
     summary: Summary,
+    *,
+    read_back: ReadBack | None = None,
 ) -> None:
     """Import every row of the sync's queries and say what became of each.
 
@@ -37,8 +67,9 @@ def run_sync(
         sync: What to import.
         source: Where the rows are.
         workspace: Where they go.
-        on_rejection: Told of every row that was refused.
+        report: Gets every row that was refused.
         summary: Filled while the run goes, so that it is true of a run that breaks off, too.
+        read_back: How to find what was accepted and not applied; without it such rows count as imported.
 
     Raises:
         ConfigurationError: The queries, their columns or the credentials cannot be used.
@@ -47,21 +78,50 @@ def run_sync(
     """
     try:
         with source.snapshot() as snapshot, ExitStack() as opened:
+            members = Members() if sync.segment else None
             imports = []
             for query in sync.queries:  # all of them are checked before anything is sent
                 rows = opened.enter_context(snapshot.read(query.sql))
-                tally = Tally(query.name, summary, on_rejection)
-                imports.append((rows, compile_mapper(query, rows.columns, sync.nulls, tally.reject), tally))
-            for rows, mapper, tally in imports:
-                with Delivery(workspace, tally.settle) as delivery:
-                    for chunk in rows:
-                        tally.read(len(chunk))
-                        delivery.send(mapper.operations(chunk))
+                on_accepted = members.add if members and query is sync.main else None
+                tally = Tally(query.name, summary, report, on_accepted)
+                mapper = compile_mapper(query, rows.columns, sync.nulls, tally.reject)
+                imports.append(_Import(query, rows, mapper, tally))
+            report.expect(
+                list(dict.fromkeys(column.name for each in imports for column in each.rows.columns))
+            )
+            failed = (
+                [(each, FailedChanges(read_back.app, each.query)) for each in imports] if read_back else []
+            )
+            for each in imports:
+                with Delivery(workspace, each.tally.settle) as delivery:
+                    for chunk in each.rows:
+                        each.tally.read(len(chunk))
+                        delivery.send(each.mapper.operations(chunk))
+            if members and sync.segment:
+                summary.added_to_segment = members.send(workspace, sync.segment)
+            if read_back and summary.rows_imported:
+                time.sleep(read_back.wait)
+                for each, changes in failed:
+                    if changes.read():
+                        _take_back(each, changes, snapshot, sync.nulls)
         summary.finish(snapshot.next_last_sync_time)
     finally:
         summary.requests = workspace.requests
         summary.bytes = workspace.bytes_sent
         summary.finished_at = dt.datetime.now(dt.UTC)
+
+
+def _take_back(done: _Import, changes: FailedChanges, snapshot: Snapshot, nulls: Nulls) -> None:
+    """Read a query again for the rows whose changes failed."""
+    with snapshot.read(done.query.sql) as rows:
+        mapper = compile_mapper(done.query, rows.columns, nulls, _ignore)
+        for chunk in rows:
+            for operation, error in changes.match(mapper.operations(chunk)):
+                done.tally.take_back(operation, error)
+
+
+def _ignore(_: Rejection) -> None:
+    """Do nothing: the row was rejected when the query was read first."""
 
 
 def compile_mapper(

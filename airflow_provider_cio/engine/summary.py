@@ -45,6 +45,7 @@ class Summary:
     next_last_sync_time: int = field(init=False)
     status: Status = Status.FAILED
     queries: dict[str, Counts] = field(default_factory=dict)
+    added_to_segment: int | None = None
     requests: int = 0
     bytes: int = 0
     started_at: dt.datetime = field(default_factory=_now)
@@ -62,6 +63,11 @@ class Summary:
     def rows_read(self) -> int:
         """Rows of all queries."""
         return sum(counts.read for counts in self.queries.values())
+
+    @property
+    def rows_imported(self) -> int:
+        """Accepted rows of all queries."""
+        return sum(counts.imported for counts in self.queries.values())
 
     @property
     def rows_failed(self) -> int:
@@ -102,6 +108,7 @@ class Summary:
                 name: {"read": counts.read, "imported": counts.imported, "failed": counts.failed}
                 for name, counts in self.queries.items()
             },
+            "added_to_segment": self.added_to_segment,
             "requests": self.requests,
             "bytes": self.bytes,
             "started_at": self.started_at.isoformat(),

@@ -6,13 +6,15 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from airflow_provider_cio.engine.rejection import Rejection
+from airflow_provider_cio.engine.rejection import Rejection, Report
 from airflow_provider_cio.engine.summary import Counts, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_cio.engine.operations import Operation
     from airflow_provider_cio.engine.verdicts import Verdicts
+    from airflow_provider_cio.errors import ItemError
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +28,21 @@ class Tally:
     Args:
         query: The query's name.
         summary: Gets the query's counts.
-        on_rejection: Told of every rejection.
+        report: Gets its rejections.
+        on_accepted: Told of the operations that Customer.io accepted.
     """
 
-    def __init__(self, query: str, summary: Summary, on_rejection: Callable[[Rejection], None]) -> None:
+    def __init__(
+        self,
+        query: str,
+        summary: Summary,
+        report: Report,
+        on_accepted: Callable[[list[Operation]], None] | None = None,
+    ) -> None:
         self._query = query
         self._counts = summary.queries.setdefault(query, Counts())
-        self._on_rejection = on_rejection
+        self._report = report
+        self._on_accepted = on_accepted
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
     def read(self, rows: int) -> None:
@@ -45,19 +55,28 @@ class Tally:
     def reject(self, rejection: Rejection) -> None:
         """Count a refused row."""
         self._counts.failed += 1
-        self._on_rejection(rejection)
+        self._report.add(rejection)
 
     def settle(self, verdicts: Verdicts) -> None:
         """Count operations whose fate is known."""
-        self._counts.imported += verdicts.accepted
+        self._counts.imported += len(verdicts.accepted)
+        if self._on_accepted:
+            self._on_accepted(verdicts.accepted)
         for operation, error in verdicts.rejected:
-            self.reject(
-                Rejection(
-                    self._query,
-                    operation.row,
-                    operation.identifier,
-                    error.field,
-                    error.reason,
-                    error.message,
-                )
-            )
+            self.reject(self._rejection(operation, error))
+
+    def take_back(self, operation: Operation, error: ItemError) -> None:
+        """Count an operation as rejected after all that was accepted and not applied."""
+        self._counts.imported -= 1
+        self.reject(self._rejection(operation, error))
+
+    def _rejection(self, operation: Operation, error: ItemError) -> Rejection:
+        return Rejection(
+            self._query,
+            operation.row,
+            operation.identifier,
+            error.field,
+            error.reason,
+            error.message,
+            operation.values(),
+        )

@@ -38,11 +38,11 @@ class Verdicts:
     """The fate of operations that were sent.
 
     Args:
-        accepted: How many Customer.io took.
+        accepted: Those that Customer.io took.
         rejected: The others, each with the first thing that is wrong with it.
     """
 
-    accepted: int = 0
+    accepted: list[Operation] = field(default_factory=list)
     rejected: list[tuple[Operation, ItemError]] = field(default_factory=list)
 
     def add(self, other: Verdicts) -> None:
@@ -71,7 +71,7 @@ def deliver(workspace: Workspace, operations: list[Operation]) -> Verdicts:
         verdicts.rejected += [(operations[index], error) for index, error in faults.items()]
         others = [operation for index, operation in enumerate(operations) if index not in faults]
         if not refused:
-            verdicts.accepted += len(others)
+            verdicts.accepted += others
             break
         operations = others  # a refusal accepts nothing, so they are sent again
     return verdicts

@@ -1,6 +1,7 @@
-"""Customer.io's Track API: its client, its limits and its pace."""
+"""Customer.io's Track and App APIs: their clients, their limits and their pace."""
 
+from airflow_provider_cio.track.app_client import AppClient
 from airflow_provider_cio.track.client import TrackClient
-from airflow_provider_cio.track.region import REGIONS, Region, RegionAnswer
+from airflow_provider_cio.track.region import APP_REGIONS, REGIONS, Region, RegionAnswer
 
-__all__ = ["REGIONS", "Region", "RegionAnswer", "TrackClient"]
+__all__ = ["APP_REGIONS", "REGIONS", "AppClient", "Region", "RegionAnswer", "TrackClient"]

@@ -1,46 +1,28 @@
-"""The Track API over HTTP: one method a call, every answer turned into a verdict or an error."""
+"""The Track API: one method a call, every answer turned into a verdict or an error."""
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
-import logging
-import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import requests
-import requests.adapters
-import tenacity
 from requests.auth import HTTPBasicAuth
 
 from airflow_provider_cio.errors import (
     AddressError,
     CredentialsError,
     ItemError,
-    RateLimitedError,
     RefusedError,
-    StoppedError,
     TooLargeError,
-    TransientError,
-    UnavailableError,
     VerdictError,
 )
-from airflow_provider_cio.track.pace import Pace
+from airflow_provider_cio.track.http import HttpClient, decode
 from airflow_provider_cio.track.region import RegionAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
-log = logging.getLogger(__name__)
-
-#: The longest Retry-After that is obeyed; Customer.io's own client stops at the same.
-LONGEST_RETRY_AFTER = 300.0
-
-
-_Shape = TypeVar("_Shape")
+    import requests
 
 
 class _Answer(msgspec.Struct):
@@ -49,11 +31,22 @@ class _Answer(msgspec.Struct):
     errors: list[ItemError] = []
 
 
-class TrackClient:
-    """Sends operations to one workspace.
+class _Complaint(msgspec.Struct):
+    """The body of a 400 of the older part of the API."""
 
-    Safe to share between threads. Requests that met a transient error are repeated with exponential
-    backoff and jitter, or after the time the answer asked for, until ``retry_for`` has passed.
+    class Meta(msgspec.Struct):
+        errors: list[str] = []
+        error: str = ""
+
+    meta: Meta = msgspec.field(default_factory=Meta)
+
+
+class _Empty(msgspec.Struct):
+    """The body of a success that has nothing to say."""
+
+
+class TrackClient(HttpClient):
+    """Sends operations to one workspace. What holds for every request is said in `HttpClient`.
 
     Args:
         site_id: The workspace's Site ID.
@@ -76,33 +69,14 @@ class TrackClient:
         timeout: float = 60,
         retry_for: float = 900,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
-        self.max_concurrent_requests = max_concurrent_requests
-        self.requests = 0
-        self.bytes_sent = 0
-        self._timeout = timeout
-        self._retry_for = retry_for
-        self._pace = Pace(max_requests_per_second)
-        self._stopped = threading.Event()
-        self._count = threading.Lock()
-        self._session = requests.Session()
-        self._session.auth = HTTPBasicAuth(site_id.encode(), api_key.encode())
-        self._session.headers["User-Agent"] = "airflow-provider-cio"
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=max_concurrent_requests)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._session.close()
-
-    def stop(self) -> None:
-        """Make every waiting and every coming request raise `StoppedError`; safe in a signal handler."""
-        self._stopped.set()
+        super().__init__(
+            base_url=base_url,
+            auth=HTTPBasicAuth(site_id.encode(), api_key.encode()),
+            max_requests_per_second=max_requests_per_second,
+            max_concurrent_requests=max_concurrent_requests,
+            timeout=timeout,
+            retry_for=retry_for,
+        )
 
     def region(self) -> RegionAnswer:
         """Ask which region the credentials belong to; either region's host answers.
@@ -113,7 +87,7 @@ class TrackClient:
             TransientError: No answer came.
         """
         response = self._call("GET", "/api/v1/accounts/region")
-        return _decode(response, RegionAnswer)
+        return decode(response, RegionAnswer)
 
     def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
         """Send a batch and return the operations that were rejected; all others were accepted.
@@ -133,120 +107,44 @@ class TrackClient:
             raise TooLargeError
         if response.status_code == HTTPStatus.BAD_REQUEST:
             raise _refusal(response, count)
-        errors = _decode(response, _Answer).errors
+        errors = decode(response, _Answer).errors
         if any(not 0 <= error.batch_index < count for error in errors):
             raise VerdictError(
                 f"Customer.io rejected an operation that is not among the {count} of the batch"
             )
         return errors
 
-    def _call(self, method: str, path: str, body: bytes | None = None) -> requests.Response:
-        """Make a request, again and again while that can help."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError)
-            & tenacity.retry_if_not_exception_type(StoppedError),
-            wait=_wait,
-            stop=tenacity.stop_after_delay(self._retry_for),
-            sleep=self._sleep,
-            before_sleep=_log_retry,
-            reraise=True,
-        )
-        return retrying(self._attempt, method, path, body)
+    def add_to_segment(self, segment: int, id_type: Literal["id", "email"], people: Sequence[str]) -> None:
+        """Add people to a manual segment; Customer.io ignores those that it does not know.
 
-    def _attempt(self, method: str, path: str, body: bytes | None) -> requests.Response:
-        self._sleep(self._pace.delay())
-        with self._count:
-            self.requests += 1
-            self.bytes_sent += len(body or b"")
-        try:
-            response = self._session.request(
-                method,
-                self.base_url + path,
-                data=body,
-                headers={"Content-Type": "application/json"} if body else None,
-                timeout=self._timeout,
-                allow_redirects=False,  # following would drop the credentials or the body
-            )
-        except ValueError:  # requests and urllib3 have several for a URL that cannot be one
-            raise AddressError(f"{self.base_url!r} is no URL") from None
-        except requests.RequestException as error:
-            # The library's message may hold the request; its type is enough to act upon.
-            raise UnavailableError(f"no answer from {self.base_url}: {type(error).__name__}") from None
-        self._check(response)
-        self._pace.recover()
-        return response
+        Args:
+            segment: The segment's number.
+            id_type: How people are named.
+            people: Their ids or e-mail addresses, at most `limits.SEGMENT_PEOPLE`.
 
-    def _check(self, response: requests.Response) -> None:
-        """Raise for every status that is no verdict about the operations."""
-        status = response.status_code
-        if status in (200, 207, 400, 413):
-            return
-        if status in (401, 403):
-            raise CredentialsError(
-                f"Customer.io refused the credentials ({status}). Check Site ID and Track API key of the"
-                " connection; they are in Customer.io under Settings > API Credentials."
-            )
-        if status == HTTPStatus.NOT_FOUND:
+        Raises:
+            RefusedError: There is no such segment, or it is no manual one.
+            CredentialsError, AddressError, TransientError, VerdictError: As `send_batch`.
+        """
+        path = f"/api/v1/segments/{segment}/add_customers"
+        body = msgspec.json.encode({"ids": people})
+        response = self._call("POST", path, body, {"id_type": id_type})
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise TooLargeError
+        if response.status_code == HTTPStatus.BAD_REQUEST:
+            raise RefusedError("", "invalid", _complaint(response))
+        decode(response, _Empty)
+
+    def _check_access(self, response: requests.Response) -> None:
+        if response.status_code == HTTPStatus.NOT_FOUND:
             raise AddressError(
                 f"{self.base_url} has no Track API (404). Leave the connection's host empty,"
                 " or give the base URL of the Track API."
             )
-        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            raise AddressError(
-                f"{self.base_url} redirects elsewhere ({status}): the workspace is in the other region."
-                ' Set "region" in the connection to "us" or "eu".'
-            )
-        wait = _retry_after(response)
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._pace.slow_down()
-            raise RateLimitedError("Customer.io asks for fewer requests (429)", wait)
-        if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise UnavailableError(f"Customer.io answered {status}", wait)
-        raise VerdictError(f"Customer.io answered {status}, which its API does not document")
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stopped.wait(seconds):
-            raise StoppedError("the run was told to stop")
-
-
-_BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Wait as long as the answer asked for, else exponentially longer, with jitter."""
-    error = state.outcome and state.outcome.exception()
-    if isinstance(error, TransientError) and error.retry_after is not None:
-        return min(error.retry_after, LONGEST_RETRY_AFTER)
-    return _BACKOFF(state)
-
-
-def _log_retry(state: tenacity.RetryCallState) -> None:
-    error = state.outcome and state.outcome.exception()
-    log.info("%s; trying again in %.1f s (try %d)", error, state.upcoming_sleep, state.attempt_number + 1)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Read Retry-After, which is seconds or a date."""
-    text = response.headers.get("Retry-After", "")
-    if text.isdecimal():
-        return float(text)
-    try:
-        date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=dt.UTC)
-    return max((date - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)
-
-
-def _decode(response: requests.Response, shape: type[_Shape]) -> _Shape:
-    try:
-        return msgspec.json.decode(response.content, type=shape)
-    except msgspec.DecodeError:
-        raise VerdictError(
-            f"Customer.io answered {response.status_code} with something that is not"
-            f" what its API documents ({len(response.content)} bytes)"
-        ) from None
+        raise CredentialsError(
+            f"Customer.io refused the credentials ({response.status_code}). Check Site ID and Track API key"
+            " of the connection; they are in Customer.io under Settings > API Credentials."
+        )
 
 
 def _refusal(response: requests.Response, count: int) -> RefusedError:
@@ -259,3 +157,12 @@ def _refusal(response: requests.Response, count: int) -> RefusedError:
         return RefusedError("", "invalid", "Customer.io answered 400 without saying why")
     named = errors if all(0 <= error.batch_index < count for error in errors) else []
     return RefusedError(errors[0].field, errors[0].reason, errors[0].message, named)
+
+
+def _complaint(response: requests.Response) -> str:
+    """Read why a request was refused."""
+    try:
+        meta = msgspec.json.decode(response.content, type=_Complaint).meta
+    except msgspec.DecodeError:
+        return "Customer.io answered 400"
+    return "; ".join([*meta.errors, meta.error]).strip("; ") or "Customer.io answered 400 without saying why"

@@ -1,4 +1,4 @@
-"""The limits of the Track API, from its published description (all in bytes of UTF-8)."""
+"""The limits of the APIs, from their published descriptions (lengths in bytes of UTF-8)."""
 
 #: A batch request. "500kb" is read as the smaller of its two meanings.
 BATCH_BYTES = 500_000
@@ -10,3 +10,9 @@ OPERATION_BYTES = 32_000
 IDENTIFIER_BYTES = 150
 #: Attributes of one person or one identify operation.
 ATTRIBUTES = 300
+#: People in one request that adds them to a segment.
+SEGMENT_PEOPLE = 1_000
+#: Activities on one page of the App API.
+ACTIVITIES = 100
+#: What the App API allows.
+APP_REQUESTS_PER_SECOND = 10

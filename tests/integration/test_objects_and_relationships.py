@@ -11,6 +11,7 @@ from airflow_provider_cio.engine import (
     ObjectsQuery,
     PeopleQuery,
     Rejection,
+    Rejections,
     RelationshipsQuery,
     Source,
     Summary,
@@ -30,8 +31,8 @@ NO_ROWS = "SELECT 'x' AS id WHERE false"
 def run(sync: Sync, database: Database, client: TrackClient) -> tuple[Summary, list[Rejection]]:
     """Run a sync."""
     summary = Summary(0)
-    rejections: list[Rejection] = []
-    run_sync(sync, Source(database.connect), client, rejections.append, summary)
+    rejections = Rejections()
+    run_sync(sync, Source(database.connect), client, rejections, summary)
     return summary, rejections
 
 

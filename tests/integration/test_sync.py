@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from airflow_provider_cio.engine import PeopleQuery, Source, Status, Summary, Sync, run_sync
+from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Status, Summary, Sync, run_sync
 from airflow_provider_cio.errors import QueryError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def test_a_connection_that_makes_dicts_of_rows_works(database: Database, workspa
     summary = Summary(0)
     sync = Sync(main=PeopleQuery(sql="SELECT 'dict' AS id, 1 AS n"))
     source = Source(lambda: psycopg.connect(database.uri, row_factory=dict_row))
-    run_sync(sync, source, workspace.client(), print, summary)
+    run_sync(sync, source, workspace.client(), Rejections(), summary)
     assert summary.queries["people"].imported == 1
 
 
@@ -176,7 +176,9 @@ def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> N
     """A restart of Postgres is worth another try; its password is not in the message."""
     source = Source(lambda: psycopg.connect("postgresql://u:secret-word@127.0.0.1:9/x"))
     with pytest.raises(SourceUnavailableError) as error:
-        run_sync(Sync(main=PeopleQuery(sql="SELECT 1 AS id")), source, workspace.client(), print, Summary(0))
+        run_sync(
+            Sync(main=PeopleQuery(sql="SELECT 1 AS id")), source, workspace.client(), Rejections(), Summary(0)
+        )
     assert "secret-word" not in str(error.value)
 
 
@@ -225,7 +227,7 @@ def test_no_row_is_missed_by_transactions_that_commit_late(
         sql = f"SELECT id, updated_at FROM t WHERE extract(epoch FROM updated_at) > {since}"
         summary = Summary(since)
         with workspace.client() as client:
-            run_sync(Sync(main=PeopleQuery(sql=sql)), Source(database.connect), client, print, summary)
+            run_sync(Sync(main=PeopleQuery(sql=sql)), Source(database.connect), client, Rejections(), summary)
         since = summary.next_last_sync_time
 
     for _ in range(10):

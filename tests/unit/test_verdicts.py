@@ -38,7 +38,7 @@ def batch(count: int) -> list[Operation]:
 
 def test_without_errors_all_are_accepted() -> None:
     """An empty answer is a success."""
-    assert deliver(Answering(lambda _: []), batch(3)).accepted == 3
+    assert len(deliver(Answering(lambda _: []), batch(3)).accepted) == 3
 
 
 def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None:
@@ -49,7 +49,7 @@ def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None
         ItemError(2, "invalid", "a", "A"),
     ]
     verdicts = deliver(Answering(lambda _: errors), batch(3))
-    assert verdicts.accepted == 1
+    assert len(verdicts.accepted) == 1
     assert [(operation.row, error.message) for operation, error in verdicts.rejected] == [
         (1, "X"),
         (3, "B; a: A"),
@@ -66,7 +66,7 @@ def test_a_refused_batch_is_halved_down_to_the_row_at_fault() -> None:
 
     workspace = Answering(answer)
     verdicts = deliver(workspace, batch(8))
-    assert verdicts.accepted == 7
+    assert len(verdicts.accepted) == 7
     assert [(operation.row, error.message) for operation, error in verdicts.rejected] == [(6, "no")]
     accepted = [body for request in workspace.sent if b"5" not in request for body in request]
     assert accepted == [b"0", b"1", b"2", b"3", b"4", b"6", b"7"]
@@ -83,7 +83,7 @@ def test_a_refusal_that_names_items_sends_the_others_again() -> None:
     workspace = Answering(answer)
     verdicts = deliver(workspace, batch(3))
     assert workspace.sent == [[b"0", b"1", b"2"], [b"0", b"2"]]
-    assert (verdicts.accepted, len(verdicts.rejected)) == (2, 1)
+    assert (len(verdicts.accepted), len(verdicts.rejected)) == (2, 1)
 
 
 def test_refusals_that_name_one_item_after_the_other_come_to_an_end() -> None:
@@ -106,5 +106,5 @@ def test_a_batch_that_is_too_large_is_split() -> None:
         return []
 
     verdicts = deliver(Answering(answer), batch(5))
-    assert verdicts.accepted == 4
+    assert len(verdicts.accepted) == 4
     assert [(operation.row, error.reason) for operation, error in verdicts.rejected] == [(4, "too_large")]

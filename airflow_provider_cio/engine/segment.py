@@ -1,0 +1,108 @@
+"""The manual segment that a sync adds people to."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_cio.engine.verdicts import Workspace
+from airflow_provider_cio.errors import ConfigurationError, RefusedError
+from airflow_provider_cio.track.limits import SEGMENT_PEOPLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_cio.engine.operations import Operation
+    from airflow_provider_cio.engine.queries import Identifier
+    from airflow_provider_cio.track import AppClient
+
+
+class WorkspaceWithSegments(Workspace, Protocol):
+    """Where operations go, and people into segments: a `TrackClient`."""
+
+    def add_to_segment(self, segment: int, id_type: Identifier, people: Sequence[str]) -> None:
+        """Add people to a manual segment."""
+
+
+def find_segment(app: AppClient, *, number: int | None, name: str | None, create: bool) -> int | None:
+    """Find the manual segment that somebody means, by its number or its name.
+
+    Args:
+        app: Looks into the workspace.
+        number: The segment's number, or
+        name: its name.
+        create: Whether to create the segment when none has the name.
+
+    Returns:
+        The segment's number; None when no segment has the name, and none was created.
+
+    Raises:
+        ConfigurationError: There is none of this number, several have the name, or it is data-driven.
+        SyncError: The workspace could not be asked.
+    """
+    wanted = f"segment {number}" if name is None else f"segment named {name!r}"
+    found = [segment for segment in app.segments() if name == segment.name or number == segment.id]
+    manual = [segment for segment in found if segment.type == "manual"]
+    if len(manual) > 1:
+        numbers = ", ".join(str(segment.id) for segment in manual)
+        raise ConfigurationError(f"More than one {wanted}: give the id of one instead ({numbers})")
+    if manual:
+        return manual[0].id
+    if found:
+        raise ConfigurationError(f"The {wanted} is data-driven; people can be added to manual segments only")
+    if name is None:
+        raise ConfigurationError(f"There is no {wanted} in the workspace")
+    return app.create_segment(name).id if create else None
+
+
+class Members:
+    """The people that a run imported, each once, on disk until all verdicts are in."""
+
+    def __init__(self) -> None:
+        # An empty name is a file that nobody else sees and that goes when the connection does.
+        self._people = sqlite3.connect("", isolation_level=None)
+        self._people.executescript(
+            "PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = -16384;"
+            "CREATE TABLE people (id_type TEXT, person TEXT, PRIMARY KEY (id_type, person)) WITHOUT ROWID;"
+            "BEGIN"
+        )
+
+    def add(self, operations: Sequence[Operation]) -> None:
+        """Remember the people of operations that Customer.io accepted."""
+        self._people.executemany(
+            "INSERT OR IGNORE INTO people VALUES (?, ?)", (operation.person for operation in operations)
+        )
+
+    def send(self, workspace: WorkspaceWithSegments, segment: int) -> int:
+        """Add all of them to a segment and say how many they are.
+
+        Raises:
+            ConfigurationError: Customer.io refuses to add people to this segment.
+            SyncError: It could not be done.
+        """
+
+        def add(batch: tuple[Identifier, list[str]]) -> int:
+            id_type, people = batch
+            workspace.add_to_segment(segment, id_type, people)
+            return len(people)
+
+        added = 0
+        batches = self._batches()
+        try:
+            with ThreadPoolExecutor(workspace.max_concurrent_requests, "customerio-segment") as threads:
+                while some := list(itertools.islice(batches, workspace.max_concurrent_requests)):
+                    added += sum(threads.map(add, some))
+        except RefusedError as error:
+            raise ConfigurationError(
+                f"Customer.io refuses to add people to segment {segment}: {error}. It has to be a manual one."
+            ) from None
+        return added
+
+    def _batches(self) -> Iterator[tuple[Identifier, list[str]]]:
+        id_types: tuple[Identifier, Identifier] = ("id", "email")
+        for id_type in id_types:
+            rows = self._people.execute("SELECT person FROM people WHERE id_type = ?", (id_type,))
+            while people := [person for (person,) in rows.fetchmany(SEGMENT_PEOPLE)]:
+                yield id_type, people
