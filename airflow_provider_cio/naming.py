@@ -5,6 +5,8 @@ from __future__ import annotations
 #: What the Variable that holds it is for.
 LAST_SYNC_TIME = "Unix seconds from which this sync reads changes; 0 means everything again."
 
+WINDOWS = "When syncs of this workspace were running lately; a scheduled run due in between is skipped."
+
 
 def dag_id(workspace: str, sync: str) -> str:
     """Name the DAG of a sync."""
@@ -19,6 +21,11 @@ def pool_name(workspace: str) -> str:
 def last_sync_time_key(workspace: str, sync: str) -> str:
     """Name the Variable that holds the last sync time."""
     return f"{dag_id(workspace, sync)}.last_sync_time"
+
+
+def windows_key(workspace: str) -> str:
+    """Name the Variable that holds when syncs of the workspace were running."""
+    return f"customerio.{workspace}.windows"
 
 
 def connection_id(workspace: str) -> str:

@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
         "plugins": [{"name": "customerio", "plugin-class": "airflow_provider_cio.plugin.CustomerIOPlugin"}],
         "cli": ["airflow_provider_cio.cli.definition.get_customerio_cli_commands"],
         "config": {"customerio": _CONFIG},
+        "extra-links": ["airflow_provider_cio.operators.sync.ReportLink"],
     }
 
 
@@ -58,6 +59,16 @@ _CONNECTION_TYPE = {
             "label": "Region",
             "description": "Where the workspace lives.",
             "schema": {"type": "string", "enum": ["us", "eu"], "default": "us"},
+        },
+        "app_api_key": {
+            "label": "App API key",
+            "description": "Optional: to find segments, and changes that Customer.io accepts and then drops.",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
+        "app_host": {
+            "label": "App API base URL",
+            "description": "Empty for Customer.io itself; https://… for an emulator or a proxy.",
+            "schema": {"type": ["string", "null"]},
         },
         "max_requests_per_second": {
             "label": "Requests per second, at most",
@@ -91,6 +102,33 @@ _CONFIG = {
             "type": "float",
             "example": None,
             "default": "900",
+        },
+        "reports_url": {
+            "description": (
+                "Where reports of failed rows are kept: a URL for Airflow's object storage, readable by"
+                " workers and API servers alike. They hold people's data."
+            ),
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": "s3://aws_default@my-bucket/customerio_reports",
+            "default": "file://{AIRFLOW_HOME}/customerio_reports",
+        },
+        "report_retention_days": {
+            "description": "Days after which a sync removes its old reports.",
+            "version_added": "0.1.0",
+            "type": "float",
+            "example": None,
+            "default": "30",
+        },
+        "apply_wait": {
+            "description": (
+                "Seconds that Customer.io gets to apply what it accepted, before a run looks for changes that"
+                " failed. Only runs with an App API key wait."
+            ),
+            "version_added": "0.1.0",
+            "type": "float",
+            "example": None,
+            "default": "10",
         },
     },
 }

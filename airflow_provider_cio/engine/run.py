@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -100,7 +99,7 @@ def run_sync(
             if members and sync.segment:
                 summary.added_to_segment = members.send(workspace, sync.segment)
             if read_back and summary.rows_imported:
-                time.sleep(read_back.wait)
+                read_back.app.wait(read_back.wait)
                 for each, changes in failed:
                     if changes.read():
                         _take_back(each, changes, snapshot, sync.nulls)

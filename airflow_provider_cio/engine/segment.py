@@ -26,17 +26,16 @@ class WorkspaceWithSegments(Workspace, Protocol):
         """Add people to a manual segment."""
 
 
-def find_segment(app: AppClient, *, number: int | None, name: str | None, create: bool) -> int | None:
-    """Find the manual segment that somebody means, by its number or its name.
+def find_segment(app: AppClient, *, number: int | None, name: str | None) -> int:
+    """Find the manual segment that somebody means; one of this name is created when there is none.
 
     Args:
         app: Looks into the workspace.
         number: The segment's number, or
         name: its name.
-        create: Whether to create the segment when none has the name.
 
     Returns:
-        The segment's number; None when no segment has the name, and none was created.
+        The segment's number.
 
     Raises:
         ConfigurationError: There is none of this number, several have the name, or it is data-driven.
@@ -54,7 +53,7 @@ def find_segment(app: AppClient, *, number: int | None, name: str | None, create
         raise ConfigurationError(f"The {wanted} is data-driven; people can be added to manual segments only")
     if name is None:
         raise ConfigurationError(f"There is no {wanted} in the workspace")
-    return app.create_segment(name).id if create else None
+    return app.create_segment(name).id
 
 
 class Members:

@@ -14,6 +14,7 @@ class Status(StrEnum):
     COMPLETED = "Completed"
     SOME_ROWS_FAILED = "Some rows failed"
     FAILED = "Failed"
+    SKIPPED = "Skipped"
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Summary:
     """A run in numbers; filled while it goes, so that a run that breaks off has one too.
 
     ``Failed`` until the run came to its end. The last sync time moves only when the run Completed.
-    In a dry run ``imported`` counts the rows that would have been sent.
+    In a dry run ``imported`` counts the rows that would have been sent. ``added_to_segment`` counts people.
     """
 
     last_sync_time: int
@@ -88,9 +89,15 @@ class Summary:
             self.next_last_sync_time = next_last_sync_time
 
     def lines(self) -> list[str]:
-        """The summary as a person reads it at a glance: a line a query, then the end."""
+        """The summary as a person reads it at a glance: a small table, then the end."""
+        lines = [f"{'query':<15}{'read':>12}{'imported':>12}{'failed':>12}"] if self.queries else []
+        lines += [
+            f"{name:<15}{counts.read:>12,}{counts.imported:>12,}{counts.failed:>12,}"
+            for name, counts in self.queries.items()
+        ]
+        if self.added_to_segment is not None:
+            lines.append(f"{self.added_to_segment:,} people added to the segment")
         speed = self.rows_read / max(self.duration, 0.001)
-        lines = [f"{name}: {counts}" for name, counts in self.queries.items()]
         dry_run = "Dry run, nothing was sent: " if self.dry_run else ""
         lines.append(
             f"{dry_run}{self.status} in {self.duration:.1f} s: {self.requests:,} requests,"

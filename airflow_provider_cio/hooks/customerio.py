@@ -9,7 +9,7 @@ from airflow.sdk.configuration import conf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from airflow_provider_cio.errors import ConfigurationError, SyncError
-from airflow_provider_cio.track import REGIONS, TrackClient
+from airflow_provider_cio.track import APP_REGIONS, REGIONS, AppClient, TrackClient
 
 #: Somebody waits in front of the connection form.
 _TEST_SECONDS = 10
@@ -21,6 +21,8 @@ class _Extra(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     region: Literal["us", "eu"] = "us"
+    app_api_key: str = ""
+    app_host: str = ""
     max_requests_per_second: float = Field(default=100, gt=0, le=1000)
     max_concurrent_requests: int = Field(default=8, ge=1, le=64)
 
@@ -58,12 +60,26 @@ class CustomerIOHook(BaseHook):
             retry_for=conf.getfloat("customerio", "retry_for"),
         )
 
+    def get_app_client(self) -> AppClient | None:
+        """Make a client of the workspace's App API; None when the connection has no key for it.
+
+        Raises:
+            ConfigurationError: The connection holds a value that cannot be meant.
+        """
+        return self._app_client(
+            timeout=conf.getfloat("customerio", "request_timeout"),
+            retry_for=conf.getfloat("customerio", "retry_for"),
+        )
+
     def test_connection(self) -> tuple[bool, str]:
         """Ask Customer.io, once, whether it knows the credentials, and whether the region is right."""
         try:
             connection = self.get_connection(self.customerio_conn_id)
             with self._client(timeout=_TEST_SECONDS, retry_for=0) as client:
                 answer = client.region()
+            if app := self._app_client(timeout=_TEST_SECONDS, retry_for=0):
+                with app:
+                    app.segments()
         except SyncError as error:
             return False, str(error)
         expected = self._extra(connection).region
@@ -89,6 +105,17 @@ class CustomerIOHook(BaseHook):
             retry_for=retry_for,
         )
 
+    def _app_client(self, *, timeout: float, retry_for: float) -> AppClient | None:
+        extra = self._extra(self.get_connection(self.customerio_conn_id))
+        if not extra.app_api_key:
+            return None
+        return AppClient(
+            api_key=extra.app_api_key,
+            base_url=self._checked_url("app_host", extra.app_host) or APP_REGIONS[extra.region],
+            timeout=timeout,
+            retry_for=retry_for,
+        )
+
     def _extra(self, connection: Connection) -> _Extra:
         try:
             return _Extra.model_validate(connection.extra_dejson)
@@ -100,10 +127,13 @@ class CustomerIOHook(BaseHook):
             ) from None
 
     def _base_url(self, connection: Connection) -> str:
-        if not connection.host:
-            return ""
-        if not connection.host.startswith(("http://", "https://")):
+        host = self._checked_url("host", connection.host or "")
+        return f"{host}:{connection.port}" if host and connection.port else host
+
+    def _checked_url(self, field: str, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
             raise ConfigurationError(
-                f"The host of the connection {self.customerio_conn_id} has to begin with https:// (or http://)"
+                f"The {field} of the connection {self.customerio_conn_id} has to begin with https://"
+                " (or http://)"
             )
-        return f"{connection.host}:{connection.port}" if connection.port else connection.host
+        return url

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import datetime as dt
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, urlencode
 
 import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowSkipException,
+)
 
 from airflow_provider_cio.engine import (
     ObjectsQuery,
     PeopleQuery,
+    ReadBack,
     RelationshipsQuery,
     Source,
     Status,
@@ -20,20 +31,33 @@ from airflow_provider_cio.engine import (
     run_sync,
 )
 from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine.segment import find_segment
 from airflow_provider_cio.errors import ConfigurationError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook
 from airflow_provider_cio.naming import connection_id, pool_name
-from airflow_provider_cio.rejection_log import RejectionLog
-from airflow_provider_cio.state import LastSyncTime
+from airflow_provider_cio.reports import Report
+from airflow_provider_cio.state import LastSyncTime, Window, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import jinja2
     from airflow.sdk import Context
+    from airflow.sdk.types import TaskInstanceKey
 
     from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
-    from airflow_provider_cio.engine.verdicts import Workspace
+    from airflow_provider_cio.track import AppClient
+    from airflow_provider_cio.track.http import HttpClient
+
+
+class ReportLink(BaseOperatorLink):
+    """A link to the run's report; none when no row failed."""
+
+    name = "Failed rows"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow passes it
+        """Say where the report is; called where the task ran, at its end."""
+        return cast("CustomerIOSyncOperator", operator).report_url
 
 
 class CustomerIOSyncOperator(BaseOperator):
@@ -52,6 +76,8 @@ class CustomerIOSyncOperator(BaseOperator):
         identify_by: ``id`` or ``email``; by default id, and email where a row's id is NULL.
         objects_query: The same for objects, named by ``object_id``.
         object_type_id: The type of the objects.
+        segment_id: The manual segment to which imported people are added, or
+        segment_name: its name; it is created when there is none. The connection then needs an App API key.
         relationships_query: The same for relationships of people and objects.
         relationships_identify_by: Whether its people are named by ``id`` or ``email``.
         relationships_object_type_id: The type of its objects; ``object_type_id`` when it is not given.
@@ -68,8 +94,12 @@ class CustomerIOSyncOperator(BaseOperator):
     template_fields_renderers = dict.fromkeys(template_fields, "sql")
     ui_color = "#e3e0fb"
 
+    operator_extra_links = (ReportLink(),)
+    report_url = ""
+
     _last_sync_time = 0
-    _workspace: Workspace | None = None
+    _stored_sync_time = 0
+    _clients: Sequence[HttpClient] = ()
 
     def __init__(
         self,
@@ -80,6 +110,8 @@ class CustomerIOSyncOperator(BaseOperator):
         identify_by: Identifier | None = None,
         objects_query: str | None = None,
         object_type_id: str | None = None,
+        segment_id: int | None = None,
+        segment_name: str | None = None,
         relationships_query: str | None = None,
         relationships_identify_by: Identifier = "id",
         relationships_object_type_id: str | None = None,
@@ -98,6 +130,8 @@ class CustomerIOSyncOperator(BaseOperator):
         self.identify_by = identify_by
         self.objects_query = objects_query
         self.object_type_id = object_type_id
+        self.segment_id = segment_id
+        self.segment_name = segment_name
         self.relationships_query = relationships_query
         self.relationships_identify_by = relationships_identify_by
         self.relationships_object_type_id = relationships_object_type_id or object_type_id
@@ -110,44 +144,68 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the query with the last sync time."""
-        full_refresh = context["params"].get("full_refresh", False)
         try:
-            self._last_sync_time = 0 if full_refresh else LastSyncTime(self.workspace, self.sync).read()
+            self._stored_sync_time = LastSyncTime(self.workspace, self.sync).read()
         except ConfigurationError as error:
             raise AirflowFailException(str(error)) from None
+        self._last_sync_time = 0 if context["params"].get("full_refresh", False) else self._stored_sync_time
         context["last_sync_time"] = self._last_sync_time  # type: ignore[typeddict-unknown-key]
         super().render_template_fields(context, jinja_env)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the sync; store the next last sync time when it Completed."""
         dry_run = context["params"].get("dry_run", False)
+        summary = Summary(self._last_sync_time, dry_run=dry_run)
         if dry_run:
             self.log.info("A dry run: nothing is sent, and the last sync time stays where it is")
-        summary = Summary(self._last_sync_time, dry_run=dry_run)
+        else:
+            self._skip_when_busy(context, summary)
+        report = Report(self.workspace, self.sync, summary.started_at)
         try:
-            self._workspace = DryRun() if dry_run else CustomerIOHook(self.customerio_conn_id).get_conn()
-            self._run(self._workspace, summary)
+            self._run(summary, report)
         except (ConfigurationError, AirflowNotFoundException) as error:
             raise AirflowFailException(str(error)) from None
         except SyncError as error:
             raise AirflowException(str(error)) from None
         finally:
-            self._tell(context, summary)
+            report.close()
+            outcome = self._tell(context, summary, report)
+            if not dry_run:
+                end = dt.datetime.now(dt.UTC)
+                Windows(self.workspace).add(Window(self.sync, _due(context), summary.started_at, end))
         if summary.status is Status.SOME_ROWS_FAILED:
             raise AirflowFailException(
                 f"{summary.rows_failed} of {summary.rows_read} rows failed; the last sync time stays"
-                f" {summary.last_sync_time}. Correct the rows, then run again."
+                f" {self._stored_sync_time}. Correct the rows, then run again."
             )
         if not dry_run:
-            LastSyncTime(self.workspace, self.sync).store(summary.next_last_sync_time)
-        return summary.as_dict()
+            LastSyncTime(self.workspace, self.sync).store(
+                summary.next_last_sync_time, before=self._stored_sync_time
+            )
+        return outcome
 
     def on_kill(self) -> None:
         """End the run: no request waits any longer."""
-        if self._workspace:
-            self._workspace.stop()
+        for client in self._clients:
+            client.stop()
 
-    def _run(self, workspace: Workspace, summary: Summary) -> None:
+    def _skip_when_busy(self, context: Context, summary: Summary) -> None:
+        """Skip a scheduled run that became due while a sync of the workspace was running."""
+        if context["dag_run"].run_type != "scheduled" or context["ti"].try_number > 1:
+            return
+        due = _due(context)
+        busy = Windows(self.workspace).covering(due)
+        if not busy:
+            return
+        summary.status = Status.SKIPPED
+        summary.finished_at = summary.started_at
+        context["ti"].xcom_push("summary", summary.as_dict())
+        raise AirflowSkipException(
+            f"{Status.SKIPPED}: at {due:%H:%M:%S} {busy.sync} was importing into the workspace"
+            f" ({busy.start:%H:%M:%S} to {busy.end:%H:%M:%S} UTC). The next interval tries again."
+        )
+
+    def _run(self, summary: Summary, report: Report) -> None:
         source = Source(
             self._connect_source,
             overlap=self.overlap,
@@ -155,7 +213,35 @@ class CustomerIOSyncOperator(BaseOperator):
             timestamps=self.timestamps,
         )
         sync = Sync(main=self._main(), relationships=self._relationships(), nulls=self.nulls)
-        run_sync(sync, source, workspace, RejectionLog().add, summary)
+        if summary.dry_run:
+            run_sync(sync, source, DryRun(), report, summary)
+            return
+        hook = CustomerIOHook(self.customerio_conn_id)
+        with hook.get_conn() as workspace, hook.get_app_client() or nullcontext() as app:
+            self._clients = [client for client in (workspace, app) if client]
+            if app:
+                read_back = ReadBack(app, conf.getfloat("customerio", "apply_wait"))
+            else:
+                read_back = None
+                self.log.info(
+                    "The connection has no app_api_key: changes that Customer.io accepts and then drops, such"
+                    " as an address that belongs to somebody else, cannot be seen and count as imported"
+                )
+            sync = dataclasses.replace(sync, segment=self._segment(app))
+            run_sync(sync, source, workspace, report, summary, read_back=read_back)
+
+    def _segment(self, app: AppClient | None) -> int | None:
+        """Find the segment, and create it when none has its name."""
+        if self.segment_id is None and self.segment_name is None:
+            return None
+        if app:
+            return find_segment(app, number=self.segment_id, name=self.segment_name)
+        if self.segment_id is None:
+            raise ConfigurationError(
+                f"To find a segment by its name, the connection {self.customerio_conn_id} needs app_api_key;"
+                " without one, give the segment's id"
+            )
+        return self.segment_id
 
     def _main(self) -> PeopleQuery | ObjectsQuery:
         if self.people_query and not self.objects_query:
@@ -183,8 +269,26 @@ class CustomerIOSyncOperator(BaseOperator):
             )
         return connection
 
-    def _tell(self, context: Context, summary: Summary) -> None:
+    def _tell(self, context: Context, summary: Summary, report: Report) -> dict[str, Any]:
         """Leave the summary where people and other tasks look for it."""
-        context["ti"].xcom_push("summary", summary.as_dict())
+        self.report_url = _report_url(context) if report.location else ""
+        outcome = {**summary.as_dict(), "report": report.location, "report_url": self.report_url or None}
+        context["ti"].xcom_push("summary", outcome)
         for line in summary.lines():
             self.log.info(line)
+        if report.location:
+            self.log.info("All rejected rows: %s (%s)", self.report_url, report.location)
+        return outcome
+
+
+def _due(context: Context) -> dt.datetime:
+    """Say when a run was due: at the end of its interval, or when somebody triggered it."""
+    return context["dag_run"].run_after
+
+
+def _report_url(context: Context) -> str:
+    """Say where the API server gives out a run's report."""
+    ti = context["ti"]
+    query = urlencode({"run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index})
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/customerio/reports/{quote(ti.dag_id, safe='')}?{query}"

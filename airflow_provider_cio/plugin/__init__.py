@@ -20,7 +20,7 @@ def _apps() -> list[dict[str, Any]]:
 
 
 class CustomerIOPlugin(AirflowPlugin):
-    """Keeps a pool for every workspace."""
+    """Keeps a pool for every workspace, and gives out reports."""
 
     name = "customerio"
     fastapi_apps = _apps()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
+from airflow_provider_cio.plugin.reports import router
 from airflow_provider_cio.pools import create_missing_pools
 
 if TYPE_CHECKING:
@@ -38,3 +39,4 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="Customer.io", lifespan=_lifespan)
+app.include_router(router)

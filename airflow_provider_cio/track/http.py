@@ -91,6 +91,15 @@ class HttpClient(ABC):
         """Make every waiting and every coming request raise `StoppedError`; safe in a signal handler."""
         self._stopped.set()
 
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until the run is told to stop.
+
+        Raises:
+            StoppedError: It was.
+        """
+        if self._stopped.wait(seconds):
+            raise StoppedError("the run was told to stop")
+
     @abstractmethod
     def _check_access(self, response: requests.Response) -> None:
         """Raise a `ConfigurationError` for answers that tell of wrong credentials or a wrong address."""
@@ -108,7 +117,7 @@ class HttpClient(ABC):
             & tenacity.retry_if_not_exception_type(StoppedError),
             wait=_wait,
             stop=tenacity.stop_after_delay(self._retry_for),
-            sleep=self._sleep,
+            sleep=self.wait,
             before_sleep=_log_retry,
             reraise=True,
         )
@@ -117,7 +126,7 @@ class HttpClient(ABC):
     def _attempt(
         self, method: str, path: str, body: bytes | None, params: dict[str, Any] | None
     ) -> requests.Response:
-        self._sleep(self._pace.delay())
+        self.wait(self._pace.delay())
         with self._count:
             self.requests += 1
             self.bytes_sent += len(body or b"")
@@ -159,10 +168,6 @@ class HttpClient(ABC):
         if status not in (401, 403, 404):
             raise VerdictError(f"Customer.io answered {status}, which its API does not document")
         self._check_access(response)
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stopped.wait(seconds):
-            raise StoppedError("the run was told to stop")
 
 
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
