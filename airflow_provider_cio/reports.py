@@ -103,10 +103,7 @@ class Report:
 
     def _open(self) -> io.TextIOWrapper:
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._path.protocol in (
-            "",
-            "file",
-        ):  # created before it is opened, so that nobody looks in between
+        if self._path.protocol == "file":  # created before it is opened, so that nobody looks in between
             os.close(os.open(self._path.path, os.O_CREAT | os.O_WRONLY, mode=0o600))
         # Not through the path's own `open`, which notes every single write as lineage.
         return io.TextIOWrapper(self._path.fs.open(self._path.path, "wb"), encoding="utf-8", newline="")

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from airflow_provider_cio.track import TrackClient
+from airflow_provider_cio.track import AppClient, TrackClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,21 @@ class LocalWorkspace:
             base_url=self.emulator.url,
             **{"max_requests_per_second": 1000, **options},
         )
+
+    def app(self) -> AppClient:
+        """Make a client of its App API."""
+        return AppClient(api_key=self.emulator.app_api_key, base_url=self.emulator.url)
+
+    def members(self, segment: int) -> set[str]:
+        """Read who is in a segment: ids, and addresses of those who have none."""
+        response = requests.get(
+            f"{self.emulator.url}/v1/segments/{segment}/membership",
+            params={"limit": 30_000},
+            headers=self.emulator.app_headers,
+            timeout=30,
+        )
+        response.raise_for_status()
+        return {person["id"] or person["email"] for person in response.json()["identifiers"]}
 
     def attributes(self, ids: list[str]) -> dict[str, dict[str, Any]]:
         """Read people's attributes through the App API, as it gives them: all texts."""

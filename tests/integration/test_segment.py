@@ -1,0 +1,122 @@
+"""Adding people to a manual segment, over real HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_cio.engine import PeopleQuery, Rejections, RelationshipsQuery, Source, Summary, Sync
+from airflow_provider_cio.engine import run_sync as run
+from airflow_provider_cio.engine.segment import find_segment
+from airflow_provider_cio.errors import ConfigurationError, CredentialsError
+from airflow_provider_cio.track import AppClient
+
+if TYPE_CHECKING:
+    from tests.conftest import Database
+    from tests.integration.conftest import LocalWorkspace
+
+
+def sync(workspace: LocalWorkspace, database: Database, segment: int, sql: str) -> Summary:
+    """Import people into a segment."""
+    summary = Summary(0)
+    with workspace.client() as client:
+        people = Sync(main=PeopleQuery(sql=sql), segment=segment)
+        run(people, Source(database.connect), client, Rejections(), summary)
+    return summary
+
+
+def test_accepted_people_are_added_by_the_identifier_they_were_imported_with(
+    workspace: LocalWorkspace, database: Database
+) -> None:
+    """Whoever was rejected, by us or by Customer.io, is not in the segment; nobody is counted twice."""
+    segment = find_segment(workspace.app(), number=None, name="By their own identifier")
+    summary = sync(
+        workspace,
+        database,
+        segment,
+        """
+        VALUES ('seg1', NULL, 'x'), ('seg1', NULL, 'again'), (NULL, 'Seg2@b.co', 'x'), (NULL, NULL, 'nobody'),
+               ('seg4', NULL, repeat('x', 2000))
+        """.replace("VALUES", "SELECT * FROM (VALUES")
+        + ") AS t (id, email, note)",
+    )
+    assert workspace.members(segment) == {"seg1", "Seg2@b.co"}
+    assert (summary.added_to_segment, summary.rows_imported, summary.rows_failed) == (2, 3, 2)
+
+
+def test_many_people_go_a_thousand_a_request(workspace: LocalWorkspace, database: Database) -> None:
+    """2,500 people are three requests besides those that import them."""
+    segment = find_segment(workspace.app(), number=None, name="Many")
+    query = "SELECT 'many' || n AS id FROM generate_series(1, 2500) n"
+    with workspace.client() as client:
+        summary = Summary(0)
+        without = Sync(main=PeopleQuery(sql=query))
+        run(without, Source(database.connect), client, Rejections(), summary)
+    requests_without = summary.requests
+    summary = sync(workspace, database, segment, query)
+    assert (summary.added_to_segment, summary.requests) == (2500, requests_without + 3)
+    assert len(workspace.members(segment)) == 2500
+
+
+def test_people_of_relationships_are_not_added(workspace: LocalWorkspace, database: Database) -> None:
+    """The segment is for the people that were imported, not for those that they are related to."""
+    segment = find_segment(workspace.app(), number=None, name="Only the main query")
+    people = Sync(
+        main=PeopleQuery(sql="SELECT 'main1' AS id"),
+        relationships=RelationshipsQuery(sql="SELECT 'rel1' AS id, 'c1' AS object_id", object_type_id="1"),
+        segment=segment,
+    )
+    with workspace.client() as client:
+        run(people, Source(database.connect), client, Rejections(), Summary(0))
+    assert workspace.members(segment) == {"main1"}
+
+
+def test_a_segment_is_found_by_name_and_created_once(workspace: LocalWorkspace) -> None:
+    """Two syncs, or two runs, that name the same segment mean the same one."""
+    first = find_segment(workspace.app(), number=None, name="Created once")
+    assert find_segment(workspace.app(), number=None, name="Created once") == first
+    assert find_segment(workspace.app(), number=first, name=None) == first
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "message"),
+    [
+        (1, None, "segment 1 is data-driven"),
+        (None, "Everyone", "segment named 'Everyone' is data-driven"),
+        (98765, None, "There is no segment 98765"),
+        (None, "Twins", "More than one segment named 'Twins'"),
+    ],
+)
+def test_a_segment_that_cannot_be_meant_is_refused(
+    workspace: LocalWorkspace, number: int | None, name: str | None, message: str
+) -> None:
+    """Nothing is sent then: the run has not begun."""
+    if name == "Twins":
+        for _ in range(2):
+            workspace.app().create_segment("Twins")
+    with pytest.raises(ConfigurationError, match=message):
+        find_segment(workspace.app(), number=number, name=name)
+
+
+def test_a_segment_that_customerio_refuses_is_a_configuration_error(
+    workspace: LocalWorkspace, database: Database
+) -> None:
+    """Without an App API key nobody knows before that segment 1 is data-driven."""
+    with pytest.raises(ConfigurationError, match="segment 1: people can only be added"):
+        sync(workspace, database, 1, "SELECT 'refused1' AS id")
+
+
+def test_a_wrong_app_key_says_where_to_look(workspace: LocalWorkspace) -> None:
+    """It is another key than that of the Track API."""
+    with pytest.raises(CredentialsError, match="App API key") as error:
+        AppClient(api_key="wrong-wrong", base_url=workspace.emulator.url).segments()
+    assert "wrong-wrong" not in str(error.value)
+
+
+def test_a_busy_workspace_is_asked_again(workspace: LocalWorkspace, database: Database) -> None:
+    """Adding to a segment is repeated like every other request."""
+    segment = find_segment(workspace.app(), number=None, name="Asked again")
+    workspace.faults(schedule=[None, "429", "503"])
+    assert sync(workspace, database, segment, "SELECT 'again1' AS id").added_to_segment == 1
+    assert workspace.members(segment) == {"again1"}
