@@ -48,7 +48,7 @@ def run(airflow: Airflow, name: str, query: str) -> dict[str, Any]:
 
 
 def test_every_failed_row_is_in_the_report(connected: Airflow, database: Database, folder: Path) -> None:
-    """One line a rejection, whoever refused the row, its own columns at the end; for the owner's eyes only."""
+    """One line a rejection, whoever refused the row, with its own columns; for the owner's eyes only."""
     database.execute(ROWS)
     summary = run(connected, "report", "SELECT id, email, plan, score, tags, data FROM t ORDER BY n")
     (path,) = (folder / "production" / "report").iterdir()
