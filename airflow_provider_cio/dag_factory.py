@@ -116,6 +116,9 @@ def _queries(spec: SyncSpec) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     if spec.people:
         arguments |= {"people_query": spec.people.query, "identify_by": spec.people.identify_by}
+        if spec.people.segment:
+            segment = spec.people.segment
+            arguments |= {"segment_id": segment.id, "segment_name": segment.name}
     if spec.objects:
         arguments |= {"objects_query": spec.objects.query, "object_type_id": spec.objects.object_type_id}
     if spec.relationships:

@@ -42,16 +42,36 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class SegmentSpec(_Part):
+    """A manual segment, by one of the two.
+
+    Attributes:
+        id: Its number.
+        name: Its name; created when there is none. The connection then needs an App API key.
+    """
+
+    id: int | None = Field(default=None, ge=1)
+    name: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.id is None) is (self.name is None):
+            raise ValueError("give id or name, one of the two")
+        return self
+
+
 class PeopleSpec(_Part):
     """The people to import.
 
     Attributes:
         query: One SELECT with ``{{ last_sync_time }}``.
         identify_by: The column that names a person; by default id, and email where a row's id is NULL.
+        segment: The manual segment to which they are added.
     """
 
     query: str = Field(min_length=1)
     identify_by: Literal["id", "email"] | None = None
+    segment: SegmentSpec | None = None
 
 
 class ObjectsSpec(_Part):

@@ -33,6 +33,7 @@ os.environ.update(
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME / 'airflow.db'}",
     AIRFLOW__CUSTOMERIO__RETRY_FOR="3",
+    AIRFLOW__CUSTOMERIO__APPLY_WAIT="0",
 )
 
 

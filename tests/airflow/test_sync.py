@@ -185,3 +185,25 @@ def test_secrets_and_people_stay_out_of_what_airflow_keeps(
     assert "attributes.email" in everything
     for private in (emulator.api_key, "private@example.com", "top secret"):
         assert private not in everything
+
+
+def test_people_are_added_to_a_segment_by_its_name(connected: Airflow, emulator: EmulatorProcess) -> None:
+    """The segment is created when there is none; the connection's App API key finds it."""
+    connected.write(
+        "syncs/members.yaml",
+        spec("members", "SELECT 'member' || n AS id FROM generate_series(1, 3) n").replace(
+            "people:\n", "people:\n  segment: {name: Members of the sync}\n"
+        ),
+    )
+    run = connected.run("customerio.production.members")
+    assert run.state == "failed"
+    connected.connect(
+        "customerio_production",
+        conn_type="customerio",
+        login=emulator.site_id,
+        password=emulator.api_key,
+        host=emulator.url,
+        extra={"app_api_key": emulator.app_api_key, "app_host": emulator.url},
+    )
+    summary = connected.summary(connected.run("customerio.production.members"))
+    assert (summary["status"], summary["added_to_segment"]) == ("Completed", 3)

@@ -1,0 +1,91 @@
+"""The last sync time as people meet it: a Variable that moves by itself and that they may edit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tests.airflow.test_sync import spec
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.airflow.conftest import Airflow
+
+ONE = "SELECT 'one' AS id, {{ last_sync_time }} AS since"
+
+
+def key(name: str) -> str:
+    """Name the Variable of a sync."""
+    return f"customerio.production.{name}.last_sync_time"
+
+
+def test_a_full_refresh_moves_it_too(connected: Airflow) -> None:
+    """The run after a full refresh goes on from there, and not from 0."""
+    connected.write("syncs/moved.yaml", spec("moved", ONE))
+    connected.set_variable(key("moved"), "5")
+    summary = connected.summary(connected.run("customerio.production.moved", full_refresh=True))
+    assert summary["last_sync_time"] == 0
+    assert connected.variable(key("moved")) == str(summary["next_last_sync_time"]) != "5"
+
+
+def test_a_full_refresh_with_rejections_leaves_it(connected: Airflow) -> None:
+    """What the Variable held before is still true."""
+    connected.write("syncs/kept.yaml", spec("kept", "SELECT NULL AS id"))
+    connected.set_variable(key("kept"), "5")
+    assert connected.run("customerio.production.kept", full_refresh=True).state == "failed"
+    assert connected.variable(key("kept")) == "5"
+
+
+def test_what_a_person_sets_while_the_sync_runs_stays(
+    connected: Airflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reset in the middle of a run is not overwritten at its end."""
+    connected.write("syncs/reset.yaml", spec("reset", "SELECT 'reset' AS id FROM pg_sleep(3)"))
+    connected.set_variable(key("reset"), "5")
+
+    def reset() -> None:
+        time.sleep(1.5)
+        connected.set_variable(key("reset"), "0")
+
+    person = threading.Thread(target=reset)
+    person.start()
+    assert connected.run("customerio.production.reset").state == "success"
+    person.join()
+    assert connected.variable(key("reset")) == "0"
+    assert f"Somebody set the Variable {key('reset')} to 0 while the sync ran" in caplog.text
+
+
+def test_a_value_that_is_no_number_names_the_variable(
+    connected: Airflow, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One finds it in the Variables page by that."""
+    connected.write("syncs/words.yaml", spec("words", ONE).replace("retries: 0", "retries: 5"))
+    connected.set_variable(key("words"), "yesterday")
+    run = connected.run("customerio.production.words")
+    assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
+    assert f"The Variable {key('words')} is 'yesterday', not Unix seconds" in capfd.readouterr().out
+
+
+def test_a_shadow_is_named(
+    connected: Airflow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A value in the environment hides the one that the run stores; the log says where to look."""
+    monkeypatch.setenv(f"AIRFLOW_VAR_{key('shadowed').upper()}", "7")
+    connected.write("syncs/shadowed.yaml", spec("shadowed", ONE))
+    summary = connected.summary(connected.run("customerio.production.shadowed"))
+    assert summary["last_sync_time"] == 7
+    assert f"The Variable {key('shadowed')} is set in the environment or a secrets backend too" in caplog.text
+
+
+def test_windows_that_somebody_spoilt_harm_nobody(
+    connected: Airflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They only tell what to skip; a run starts them anew."""
+    windows = "customerio.production.windows"
+    connected.set_variable(windows, "{not JSON")
+    connected.write("syncs/spoilt.yaml", spec("spoilt", ONE))
+    assert connected.run("customerio.production.spoilt").state == "success"
+    assert f"The Variable {windows} is not what a sync wrote" in caplog.text
+    assert '"sync":"spoilt"' in (connected.variable(windows) or "")
