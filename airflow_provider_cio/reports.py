@@ -137,9 +137,15 @@ def _started_at(name: str) -> dt.datetime | None:
 
 
 def _cell(value: Any) -> str:
-    """Write a value as people read it, and never as something that a spreadsheet would run."""
+    """Write a value as people read it, and a text never as something that a spreadsheet would run."""
+    text = value_text(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text
+
+
+def value_text(value: Any) -> str:
+    """Write a value as people read it."""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+        return value
     if value is None:
         return ""
     if isinstance(value, (bool, list, dict, msgspec.Raw)):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from airflow.sdk.exceptions import AirflowException
 from rich.console import Console
 
-from airflow_provider_cio.errors import SpecError
+from airflow_provider_cio.errors import SpecError, SyncError
 from airflow_provider_cio.naming import LAST_SYNC_TIME, last_sync_time_key, pool_name
 from airflow_provider_cio.specs import SyncSpec, find_specs, load_spec
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+    from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(soft_wrap=True, highlight=False, stderr=True)
@@ -27,6 +31,31 @@ def validate(args: Namespace) -> None:
     if faults:
         raise SystemExit(1)
     _out.print(f"{len(specs)} {'spec is' if len(specs) == 1 else 'specs are'} valid")
+
+
+def preview(args: Namespace) -> None:
+    """Show the first rows of a spec's queries and what would become of them; exit 1 if they are no use."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # as Airflow's own commands do to find connections
+
+    from airflow.sdk.execution_time.context import VariableAccessor
+
+    from airflow_provider_cio.cli.preview import show
+    from airflow_provider_cio.dag_factory import build_dag
+
+    try:
+        task = cast("CustomerIOSyncOperator", build_dag(load_spec(Path(args.spec))).get_task("sync"))
+        variables = {
+            "value": VariableAccessor(deserialize_json=False),
+            "json": VariableAccessor(deserialize_json=True),
+        }
+        task.render_template_fields({"params": {}, "var": variables})
+        seen = task.preview()
+    except (SyncError, AirflowException) as error:
+        raise SystemExit(str(error)) from None
+    for query in seen:
+        show(query, _out)
+    if any(query.fault for query in seen):
+        raise SystemExit(1)
 
 
 def pools(args: Namespace) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DIRECTORY = Arg(("directory",), metavar="DIR", help="The folder with the specs")
+_SPEC = Arg(("spec",), metavar="SPEC", help="The file of the spec")
 _WORKSPACE = Arg(("workspace",), help="The workspace's name")
 _SYNC = Arg(("sync",), help="The sync's name")
 
@@ -40,6 +41,12 @@ def get_customerio_cli_commands() -> list[GroupCommand]:
             help="Check specs; exit 1 and name file and line when one cannot be used",
             func=_lazy("validate"),
             args=(_DIRECTORY,),
+        ),
+        ActionCommand(
+            name="preview",
+            help="Show the first rows of a spec's queries, and what would be sent and refused; sends nothing",
+            func=_lazy("preview"),
+            args=(_SPEC,),
         ),
         ActionCommand(
             name="pools",

@@ -58,11 +58,13 @@ class Column:
         name: As the query gives it.
         type: Postgres's name of the type its values have when they arrive here.
         array: Whether it holds arrays of that type.
+        postgres_type: Postgres's name of the type that it has in the query.
     """
 
     name: str
     type: str
     array: bool = False
+    postgres_type: str = ""
 
 
 class Source:
@@ -128,11 +130,12 @@ class Snapshot:
         self.next_last_sync_time = next_last_sync_time
 
     @contextmanager
-    def read(self, query: str) -> Iterator[Rows]:
+    def read(self, query: str, *, first: int | None = None) -> Iterator[Rows]:
         """Run a query and give its rows, as they come.
 
         Args:
             query: One SELECT; a semicolon and comments may follow it.
+            first: How many rows to give at most; all by default.
 
         Raises:
             QueryError: Postgres refuses it.
@@ -140,10 +143,10 @@ class Snapshot:
         """
         cursor = self._declare(sql.SQL(query))
         columns = self._columns(cursor)
-        if any(to_text for _, to_text in columns):
+        if first is not None or any(to_text for _, to_text in columns):
             # Only now it is known which columns have no JSON form: read those as text.
             cursor.close()
-            cursor = self._declare(_with_casts(query, columns))
+            cursor = self._declare(_wrapped(query, columns, first))
         try:
             yield Rows(cursor, [column for column, _ in columns])
         except BaseException:
@@ -167,19 +170,21 @@ class Snapshot:
         """Describe a query's columns, each with the cast to text that it needs, if any."""
         description = cursor.description or []
         found = self._connection.execute(
-            "SELECT t.oid, coalesce(e.typname, t.typname), e.oid IS NOT NULL FROM pg_catalog.pg_type t"
+            "SELECT t.oid, coalesce(e.typname, t.typname), e.oid IS NOT NULL, format_type(t.oid, NULL)"
+            " FROM pg_catalog.pg_type t"
             " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'"
             " WHERE t.oid = ANY(%s)",
             [[column.type_code for column in description]],
         )
-        types = {oid: (name, array) for oid, name, array in found}
+        types = {oid: (name, array, shown) for oid, name, array, shown in found}
         columns: list[tuple[Column, LiteralString]] = []
         for described in description:
-            name, array = types[described.type_code]
+            name, array, shown = types[described.type_code]
             if described.type_code in _NATIVE_OIDS:
-                columns.append((Column(described.name, name, array), ""))
+                columns.append((Column(described.name, name, array, shown), ""))
             else:
-                columns.append((Column(described.name, "text", array), "::text[]" if array else "::text"))
+                cast: LiteralString = "::text[]" if array else "::text"
+                columns.append((Column(described.name, "text", array, shown), cast))
         return columns
 
 
@@ -226,16 +231,16 @@ class Rows:
         return max(min(CHUNK_VALUES // len(self.columns), CHUNK_BYTES // (length + 1)), 1)
 
 
-def _with_casts(query: str, columns: list[tuple[Column, LiteralString]]) -> sql.Composed:
-    """Wrap the query in one that casts columns to text."""
+def _wrapped(query: str, columns: list[tuple[Column, LiteralString]], first: int | None) -> sql.Composed:
+    """Put the query into one that casts columns to text and, when only so many are wanted, has fewer rows."""
     comma = sql.SQL(", ")
     places = [sql.Identifier(f"column_{place}") for place in range(len(columns))]
     items = [
         sql.SQL("{}" + to_text + " AS {}").format(place, sql.Identifier(column.name))
         for place, (column, to_text) in zip(places, columns, strict=True)
     ]
-    return sql.SQL("SELECT {} FROM (\n{}\n) AS query ({})").format(
-        comma.join(items), sql.SQL(_without_semicolon(query)), comma.join(places)
+    return sql.SQL("SELECT {} FROM (\n{}\n) AS query ({}) LIMIT {}").format(
+        comma.join(items), sql.SQL(_without_semicolon(query)), comma.join(places), first
     )
 
 

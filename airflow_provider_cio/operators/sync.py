@@ -31,6 +31,7 @@ from airflow_provider_cio.engine import (
     run_sync,
 )
 from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine.preview import Preview, preview
 from airflow_provider_cio.engine.segment import find_segment
 from airflow_provider_cio.errors import ConfigurationError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook
@@ -205,14 +206,27 @@ class CustomerIOSyncOperator(BaseOperator):
             f" ({busy.start:%H:%M:%S} to {busy.end:%H:%M:%S} UTC). The next interval tries again."
         )
 
-    def _run(self, summary: Summary, report: Report) -> None:
-        source = Source(
+    def preview(self) -> list[Preview]:
+        """Look at the first rows of the queries, which have been rendered, and send nothing.
+
+        Raises:
+            SyncError: They cannot be read.
+        """
+        return preview(self._sync(), self._source())
+
+    def _source(self) -> Source:
+        return Source(
             self._connect_source,
             overlap=self.overlap,
             max_lookback=self.max_lookback,
             timestamps=self.timestamps,
         )
-        sync = Sync(main=self._main(), relationships=self._relationships(), nulls=self.nulls)
+
+    def _sync(self) -> Sync:
+        return Sync(main=self._main(), relationships=self._relationships(), nulls=self.nulls)
+
+    def _run(self, summary: Summary, report: Report) -> None:
+        source, sync = self._source(), self._sync()
         if summary.dry_run:
             run_sync(sync, source, DryRun(), report, summary)
             return

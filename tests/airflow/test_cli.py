@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.airflow.conftest import Airflow
+    from tests.conftest import Database
 
 GOOD = "name: a\nworkspace: production\npostgres_conn_id: warehouse\npeople:\n  query: SELECT 1 AS id\n"
 
@@ -74,3 +75,53 @@ def test_airflow_knows_the_provider() -> None:
     assert "customerio" in airflow_command("providers", "hooks").stdout
     assert "customerio" in airflow_command("plugins").stdout
     assert airflow_command("config", "get-value", "customerio", "request_timeout").stdout == "60\n"
+
+
+def test_preview_shows_rows_operations_and_refusals_and_sends_nothing(
+    connected: Airflow, database: Database, tmp_path: Path
+) -> None:
+    """The query is rendered with the last sync time; all columns have their types; exit status 0."""
+    database.execute("CREATE TABLE people AS SELECT n AS id, now() AS seen FROM generate_series(1, 3) n")
+    connected.set_variable("customerio.production.a.last_sync_time", "2")
+    query = (
+        "SELECT id, seen::date AS day, CASE WHEN id = 3 THEN 'x' END AS email FROM people"
+        " WHERE id >= {{ last_sync_time }} ORDER BY 1"
+    )
+    spec = tmp_path / "a.yaml"
+    spec.write_text(GOOD.replace("SELECT 1 AS id", query))
+    done = airflow_command("customerio", "preview", str(spec))
+    assert done.returncode == 0, done.stderr
+    for part in ("id integer", "day date", "The first 2 rows", "1 2", "2 3", '"id": "2"'):
+        assert part in " ".join(done.stdout.split())
+    assert "1 of these rows would be refused" in done.stdout
+    assert "attributes.email invalid email is no address" in " ".join(done.stdout.split())
+
+
+def test_preview_names_what_has_to_be_renamed(
+    connected: Airflow,  # noqa: ARG001 - its connections are used
+    tmp_path: Path,
+) -> None:
+    """Columns that cannot be used are shown all the same; exit status 1."""
+    spec = tmp_path / "a.yaml"
+    spec.write_text(GOOD.replace("1 AS id", '1 AS "ID"'))
+    done = airflow_command("customerio", "preview", str(spec))
+    assert done.returncode == 1
+    assert '"ID" AS id' in done.stdout
+
+
+def test_preview_of_a_spec_that_cannot_be_used_says_why(connected: Airflow, tmp_path: Path) -> None:
+    """A wrong spec, query or connection is a sentence, not a traceback."""
+    spec = tmp_path / "a.yaml"
+    spec.write_text(GOOD + "shedule: '* * * * *'\n")
+    done = airflow_command("customerio", "preview", str(spec))
+    assert done.returncode == 1
+    assert f"{spec}:6: shedule" in done.stderr
+    spec.write_text(GOOD.replace("SELECT 1 AS id", "SELECT id FROM nowhere"))
+    done = airflow_command("customerio", "preview", str(spec))
+    assert done.returncode == 1
+    assert 'relation "nowhere" does not exist' in done.stderr
+    connected.connect("warehouse", conn_type="postgres", host="127.0.0.1", port=1)
+    done = airflow_command("customerio", "preview", str(spec))
+    assert done.returncode == 1
+    assert "Postgres cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr

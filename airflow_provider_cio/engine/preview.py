@@ -1,0 +1,63 @@
+"""What a sync would do: the first rows of its queries and what would become of them. Nothing is sent."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_provider_cio.engine.rejection import Rejections
+from airflow_provider_cio.engine.run import compile_mapper
+from airflow_provider_cio.errors import QueryError
+
+if TYPE_CHECKING:
+    from airflow_provider_cio.engine.operations import Operation
+    from airflow_provider_cio.engine.queries import Nulls, Query, Sync
+    from airflow_provider_cio.engine.source import Column, Row, Snapshot, Source
+
+#: How many rows of each query are looked at.
+PREVIEW_ROWS = 100
+
+
+@dataclass
+class Preview:
+    """The beginning of one query.
+
+    Args:
+        query: Its name.
+        columns: Its columns.
+        rows: Its first rows, as they are read.
+        operations: What they would become.
+        rejections: Those that would be refused before they are sent.
+        fault: Why the columns cannot be used; there are no operations then.
+    """
+
+    query: str
+    columns: list[Column]
+    rows: list[Row]
+    operations: list[Operation] = field(default_factory=list)
+    rejections: Rejections = field(default_factory=Rejections)
+    fault: str | None = None
+
+
+def preview(sync: Sync, source: Source) -> list[Preview]:
+    """Look at the first rows of each query of a sync.
+
+    Raises:
+        QueryError: Postgres refuses a query.
+        SourceUnavailableError: Postgres cannot be reached, or went away.
+    """
+    with source.snapshot() as snapshot:
+        return [_look_at(query, snapshot, sync.nulls) for query in sync.queries]
+
+
+def _look_at(query: Query, snapshot: Snapshot, nulls: Nulls) -> Preview:
+    with snapshot.read(query.sql, first=PREVIEW_ROWS) as rows:
+        seen = Preview(query.name, rows.columns, list(itertools.chain.from_iterable(rows)))
+    try:
+        mapper = compile_mapper(query, seen.columns, nulls, seen.rejections.add)
+    except QueryError as error:
+        seen.fault = str(error)
+    else:
+        seen.operations = list(mapper.operations(seen.rows))
+    return seen
