@@ -1,0 +1,184 @@
+"""One sync at a time in a workspace: what a real scheduler makes of syncs that overrun their minute."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_cio.emulator.process import EmulatorProcess
+from demo.local_airflow import LocalAirflow
+from demo.local_postgres import LocalPostgres
+from demo.processes import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FACTORY = """\
+from pathlib import Path
+from airflow_provider_cio.dag_factory import build_dags
+globals().update(build_dags(Path(__file__).parent / "syncs"))
+"""
+#: Longer than a minute, so that the next interval comes while it runs.
+SLOW = "SELECT '{name}' AS id FROM pg_sleep(68)"
+QUICK = "SELECT '{name}' AS id"
+#: Workspace and name of each sync, and whether it is slow.
+SYNCS = {
+    ("busy", "slow"): SLOW,
+    ("busy", "quick"): QUICK,
+    ("killed", "victim"): SLOW,
+    ("killed", "heir"): QUICK,
+    ("calm", "other"): QUICK,
+}
+MINUTE = dt.timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the list of runs shows it, with its task's state."""
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    due: dt.datetime
+    state: str
+    start: str
+    end: str
+
+
+class Scheduled:
+    """An Airflow that runs five syncs of three workspaces every minute."""
+
+    def __init__(self, airflow: LocalAirflow) -> None:
+        self.airflow = airflow
+
+    def runs(self, sync: str) -> list[Run]:
+        """List the runs of a sync, the oldest first."""
+        dag_id = f"customerio.{sync}"
+        found = []
+        for run in self.airflow.client.runs(dag_id):
+            (task,) = self.airflow.client.task_instances(dag_id, run["dag_run_id"])
+            found.append(
+                Run(
+                    dag_id,
+                    run["dag_run_id"],
+                    run["run_type"],
+                    dt.datetime.fromisoformat(run["run_after"]),
+                    str(task["state"]),
+                    str(task["start_date"])[11:19],
+                    str(task["end_date"])[11:19],
+                )
+            )
+        return found
+
+    def wait_for(self, sync: str, state: str, due: dt.datetime | None = None, seconds: float = 150) -> Run:
+        """Wait for a scheduled run of a sync in a state; by default its first one."""
+
+        def found() -> Run | None:
+            runs = [run for run in self.runs(sync) if run.run_type == "scheduled"]
+            return next((run for run in runs if run.state == state and due in (None, run.due)), None)
+
+        what = f"A {state} run of {sync}, due {due or 'whenever'}"
+        return wait_until(found, what=what, seconds=seconds, check=self.airflow.check)
+
+    def process_of(self, run: Run) -> Any:
+        """Find the process of a run's task."""
+        (task,) = self.airflow.client.task_instances(run.dag_id, run.run_id)
+        return next(
+            process for process in self.airflow.task_processes() if task["id"] in " ".join(process.cmdline())
+        )
+
+    def table(self) -> str:
+        """Show all runs."""
+        runs = [run for workspace, name in SYNCS for run in self.runs(f"{workspace}.{name}")]
+        lines = [
+            f"{run.dag_id:<26}{run.run_type:<11}{run.due:%H:%M:%S}  {run.state:<9}{run.start}  {run.end}"
+            for run in sorted(runs, key=lambda run: (run.due, run.dag_id))
+        ]
+        return "\n".join(["", *lines])
+
+
+@pytest.fixture(scope="module")
+def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
+    """Give that Airflow, its syncs not paused any more."""
+    folder = tmp_path_factory.mktemp("scheduled")
+    syncs = folder / "dags" / "syncs"
+    syncs.mkdir(parents=True)
+    (folder / "dags" / "customerio_syncs.py").write_text(FACTORY)
+    for (workspace, name), query in SYNCS.items():
+        (syncs / f"{workspace}_{name}.yaml").write_text(
+            f"name: {name}\nworkspace: {workspace}\npostgres_conn_id: warehouse\nschedule: '* * * * *'\n"
+            f"retries: 0\npeople:\n  query: {query.format(name=name)}\n"
+        )
+    with LocalPostgres(folder) as postgres, EmulatorProcess() as emulator:
+        customerio = {
+            "conn_type": "customerio",
+            "login": emulator.site_id,
+            "password": emulator.api_key,
+            "host": emulator.url,
+        }
+        connections = {"warehouse": postgres.airflow_connection()} | {
+            f"customerio_{workspace}": customerio for workspace, _ in SYNCS
+        }
+        environment = {"AIRFLOW__CORE__PARALLELISM": "6"}
+        with LocalAirflow(
+            folder / "airflow", dags_folder=folder / "dags", connections=connections, environment=environment
+        ) as airflow:
+            dag_ids = [f"customerio.{workspace}.{name}" for workspace, name in SYNCS]
+            for dag_id in dag_ids:
+                airflow.client.wait_for_dag(dag_id)
+            for workspace in {workspace for workspace, _ in SYNCS}:
+                airflow.client.wait_for_pool(f"customerio.{workspace}")
+            if time.time() % 60 > 50:
+                time.sleep(15)  # all of them shall see the same first minute
+            for dag_id in dag_ids:
+                airflow.client.unpause(dag_id)
+            scheduled = Scheduled(airflow)
+            yield scheduled
+            print(scheduled.table())  # noqa: T201 - what pytest -s is for
+
+
+def test_an_overrun_skips_intervals_of_its_workspace_and_nothing_else(scheduled: Scheduled) -> None:
+    """All phases in one test, because each costs a real minute.
+
+    The slow sync of the workspace `busy` is under way when its own next interval comes and that of its quick
+    sibling: both are Skipped and say why. A manual run waits and runs. In `killed` the slow sync is killed
+    after the next interval has come: nobody there is skipped, and the workspace goes on. `calm` sees nothing
+    of it all.
+    """
+    client = scheduled.airflow.client
+    slow = scheduled.wait_for("busy.slow", "running")
+    manual = client.trigger("customerio.busy.quick")
+    victim = scheduled.wait_for("killed.victim", "running")
+    next_due = slow.due + MINUTE
+
+    # The same tick: both run, one after the other.
+    scheduled.wait_for("calm.other", "success", next_due)
+    assert scheduled.wait_for("busy.slow", "running").run_id == slow.run_id
+    scheduled.process_of(victim).kill()
+    scheduled.wait_for("busy.slow", "success", slow.due)
+    scheduled.wait_for("busy.quick", "success", slow.due)
+
+    # The next tick came while the slow sync was running.
+    for sync in ("slow", "quick"):
+        skipped = scheduled.wait_for(f"busy.{sync}", "skipped", next_due)
+        reason = f"at {next_due:%H:%M:%S} slow was importing into the workspace"
+        assert reason in client.task_log(skipped.dag_id, skipped.run_id, "sync")
+        summary = client.xcom(skipped.dag_id, skipped.run_id, "sync", "summary")
+        assert (summary["status"], summary["requests"]) == ("Skipped", 0)
+        assert client.wait_for_run(skipped.dag_id, skipped.run_id) == "success"
+
+    # A person who triggers a run does not want to hear that it was skipped.
+    assert client.wait_for_run("customerio.busy.quick", manual) == "success"
+    (by_hand,) = [run for run in scheduled.runs("busy.quick") if run.run_id == manual]
+    assert by_hand.state == "success"
+
+    # Whoever was killed in the middle keeps nobody from anything.
+    scheduled.wait_for("killed.victim", "failed", victim.due)
+    scheduled.wait_for("killed.heir", "success", victim.due)
+    scheduled.wait_for("killed.heir", "success", victim.due + MINUTE)
+    for sync in ("killed.victim", "killed.heir", "calm.other"):
+        assert "skipped" not in {run.state for run in scheduled.runs(sync)}, scheduled.table()
