@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Installing the packages failed; see the message above, then run make again."; exit 1; }
 	@touch $@
 
-demo: $(READY) ## a real Airflow, Postgres and workspace on this machine: two syncs, start to end
+demo: $(READY) ## a real Airflow, a Postgres and two workspaces on this machine: three syncs, start to end
 	@$(BIN)/python -m demo
 
 test: check ## everything but pages: check, unit, integration, Airflow, end to end

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _REQUEST_SECONDS = 30
+_TRIES = 5
 _FINAL_STATES = {"success", "failed"}
 _LOG_TAIL_LINES = 25
 
@@ -65,10 +66,14 @@ class AirflowClient:
         Raises:
             LocalError: Airflow could not be reached, or its answer was not a success.
         """
-        if "Authorization" not in self._session.headers:
-            token = self._send("POST", "/auth/token", self._credentials, {})["access_token"]
-            self._session.headers["Authorization"] = f"Bearer {token}"
-        return self._send(method, f"/api/v2{path}", body, query)
+        self._log_in()
+        response = self._send(method, f"/api/v2{path}", body, query)
+        return response.json() if response.content else None
+
+    def text(self, url: str) -> str:
+        """What is at a URL of this Airflow, such as that of a report."""
+        self._log_in()
+        return self._send("GET", url.removeprefix(self.url), None, {}).text
 
     def wait_for_dag(self, dag_id: str, *, seconds: float = 90) -> None:
         """Wait until Airflow has read the DAG from its file.
@@ -177,18 +182,29 @@ class AirflowClient:
         create = {"action": "create", "entities": [entity], "action_on_existence": "overwrite"}
         self.request("PATCH", "/variables", {"actions": [create]})
 
-    def _send(self, method: str, path: str, body: object, query: Mapping[str, str | bool]) -> Any:
-        try:
-            response = self._session.request(
-                method, self.url + path, json=body, params=query, timeout=_REQUEST_SECONDS
-            )
-        except requests.RequestException as error:
-            raise LocalError(f"Airflow at {self.url} does not answer: {error}") from error
+    def _log_in(self) -> None:
+        if "Authorization" not in self._session.headers:
+            token = self._send("POST", "/auth/token", self._credentials, {}).json()["access_token"]
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def _send(
+        self, method: str, path: str, body: object, query: Mapping[str, str | bool]
+    ) -> requests.Response:
+        for _ in range(_TRIES):
+            try:
+                response = self._session.request(
+                    method, self.url + path, json=body, params=query, timeout=_REQUEST_SECONDS
+                )
+            except requests.RequestException as error:
+                raise LocalError(f"Airflow at {self.url} does not answer: {error}") from error
+            # SQLite takes one writer at a time: who has waited too long is told so, and nothing was done.
+            if response.ok or "Database error" not in response.text:
+                break
         if not response.ok:
             raise LocalError(
                 f"Airflow refused {method} {path}: HTTP {response.status_code}, {response.text[:500]}"
             )
-        return response.json() if response.content else None
+        return response
 
     def _has_dag(self, dag_id: str) -> bool:
         found = self.request("GET", "/dags", dag_id_pattern=dag_id, exclude_stale=True)["dags"]

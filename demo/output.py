@@ -32,8 +32,13 @@ def say(text: str = "") -> None:
 
 
 def title(text: str) -> None:
-    """Show a headline."""
-    _console.print(f"[bold]{escape(text)}[/]")
+    """Show what the lines below it are about."""
+    _console.print(f"\n[bold]{escape(text)}[/]")
+
+
+def headline(status: str, text: str, *, good: bool) -> None:
+    """Show what became of something."""
+    _console.print(f"  [bold {'green' if good else 'yellow'}]{escape(status)}[/]: {escape(text)}")
 
 
 def failure(text: str) -> None:

@@ -1,5 +1,6 @@
--- A software company's people, its customers' companies, and who works where. The same rows every time:
--- 5,000 people, 400 companies, 6,000 memberships. Nothing in here has changed since the end of 2025.
+-- A software company's people, its customers' companies, who works where, and who signed up for its newsletter.
+-- The same rows every time: 5,000 people, 400 companies, 6,000 memberships, 500 sign-ups. Nothing in here has changed
+-- since the end of 2025.
 
 CREATE TYPE plan AS ENUM ('free', 'starter', 'business', 'enterprise');
 
@@ -41,6 +42,16 @@ CREATE TABLE memberships (
     left_at     timestamptz,
     updated_at  timestamptz NOT NULL,
     PRIMARY KEY (person_id, company_id)
+);
+
+CREATE TABLE signups (
+    line          integer PRIMARY KEY,
+    card          text,
+    first_name    text NOT NULL,
+    email         text NOT NULL,
+    remarks       text,
+    signed_up_at  timestamptz NOT NULL,
+    updated_at    timestamptz NOT NULL
 );
 
 -- A number from 0 up to, but not including, `size`, fixed by the row and by what it is for.
@@ -110,10 +121,34 @@ FROM generate_series(1, 5000) AS n
 CROSS JOIN generate_series(0, 1) AS second
 WHERE second = 0 OR n % 5 = 0;
 
+-- Typed from the cards that visitors of a fair filled in, with mistakes on four lines: an address that is none, a card
+-- without its number, remarks over 1,000 bytes, and the address of somebody whom the workspace knows already.
+INSERT INTO signups
+SELECT
+    n,
+    CASE WHEN n <> 211 THEN 'card-' || n END,
+    first_name,
+    CASE n
+        WHEN 127 THEN lower(first_name) || '127@example,com'
+        WHEN 402 THEN 'grace@example.org'
+        ELSE lower(first_name) || n || '@example.com'
+    END,
+    CASE
+        WHEN n = 305 THEN repeat('Asked about integrations, then told us a story. ', 25)
+        WHEN pg_temp.pick(n, 'remarks', 5) = 0 THEN 'Asked about integrations.'
+    END,
+    timestamptz '2025-12-10 09:00+00' + n * interval '1 minute',
+    timestamptz '2025-12-11 09:00+00' + n * interval '1 minute'
+FROM generate_series(1, 500) AS n
+CROSS JOIN LATERAL (
+    SELECT pg_temp.choice(n, 'visitor', '{Ada,Ben,Chloe,Diego,Elif,Farid,Hana,Ivan,Jonas,Keiko,Mina,Omar,Priya,Rosa,Sven}') AS first_name
+) AS names;
+
 DROP FUNCTION pg_temp.choice, pg_temp.pick;
 
 -- What a sync asks for every time: who has changed since?
 CREATE INDEX ON companies (updated_at);
 CREATE INDEX ON people (updated_at);
 CREATE INDEX ON memberships (updated_at);
+CREATE INDEX ON signups (updated_at);
 ANALYZE;

@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     import psycopg
 
 PEOPLE = 5_000
+COMPANIES = 400
+MEMBERSHIPS = 6_000
+SIGNUPS = 500
+MISTAKES = 4
+"""Sign-ups that cannot be imported before somebody corrects them."""
+KNOWN_EMAIL = "grace@example.org"
+"""An address in one of them, which has to belong to somebody else in the workspace."""
+
 _SCRIPT = Path(__file__).with_name("sample.sql")
 
 
@@ -25,6 +33,18 @@ def log_in(connection: psycopg.Connection, count: int) -> None:
         WHERE id IN (SELECT id FROM people ORDER BY id LIMIT %s)
         """,
         [count],
+    )
+
+
+def correct_signups(connection: psycopg.Connection) -> None:
+    """Correct the mistakes in the sign-ups, as of now."""
+    connection.execute(
+        """
+        UPDATE signups SET
+            card = 'card-' || line, email = lower(first_name) || line || '@example.com',
+            remarks = left(remarks, 200), updated_at = now()
+        WHERE line IN (127, 211, 305, 402)
+        """
     )
 
 

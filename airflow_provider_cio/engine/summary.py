@@ -98,9 +98,10 @@ class Summary:
         if self.added_to_segment is not None:
             lines.append(f"{self.added_to_segment:,} people added to the segment")
         speed = self.rows_read / max(self.duration, 0.001)
+        requests = f"{self.requests:,} request{'' if self.requests == 1 else 's'}"
         dry_run = "Dry run, nothing was sent: " if self.dry_run else ""
         lines.append(
-            f"{dry_run}{self.status} in {self.duration:.1f} s: {self.requests:,} requests,"
+            f"{dry_run}{self.status} in {self.duration:.1f} s: {requests},"
             f" {self.bytes:,} bytes, {speed:,.0f} rows/s;"
             f" last sync time {self.last_sync_time}, next {self.next_last_sync_time}"
         )

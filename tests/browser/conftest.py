@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from airflow_provider_cio.emulator.process import EmulatorProcess
 from demo.local_airflow import LocalAirflow
 from demo.local_postgres import LocalPostgres
 from demo.sample_database import create_sample_database, log_in
+from demo.workspace import DemoWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ _FLAGS = (
 class Pages:
     """Addresses and log-in of what runs."""
 
-    def __init__(self, airflow: LocalAirflow, workspace: EmulatorProcess) -> None:
+    def __init__(self, airflow: LocalAirflow, workspace: DemoWorkspace) -> None:
         self.airflow = airflow
         self.workspace = workspace
 
@@ -50,23 +50,21 @@ class Pages:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """Give the pages of a deployment in which 5,000 people were imported, and then 50."""
     folder = tmp_path_factory.mktemp("pages")
-    with LocalPostgres(folder) as postgres, EmulatorProcess() as workspace:
+    with LocalPostgres(folder) as postgres, DemoWorkspace() as workspace:
         with postgres.connect() as connection:
             create_sample_database(connection)
         connections: dict[str, dict[str, object]] = {
             "warehouse": postgres.airflow_connection(),
-            "customerio_production": {
-                "conn_type": "customerio",
-                "login": workspace.site_id,
-                "password": workspace.api_key,
-                "host": workspace.url,
-            },
+            "customerio_production": workspace.airflow_connection(),
         }
         with LocalAirflow(
             folder / "airflow",
             dags_folder=_DAGS,
             connections=connections,
-            environment={"AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"},
+            environment={
+                "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+                "AIRFLOW__CUSTOMERIO__APPLY_WAIT": "0",
+            },
         ) as airflow:
             client = airflow.client
             client.wait_for_dag(DAG)

@@ -18,6 +18,8 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
+from airflow_provider_cio.specs import find_specs, load_spec
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,6 +30,8 @@ EXAMPLE = (ROOT / ".env.example").read_text()
 INIT_SCRIPT = ROOT / "docker" / "init.sh"
 
 AIRFLOW_SERVICES = ["init", "api-server", "scheduler", "dag-processor", "worker"]
+WORKSPACES = {"PRODUCTION": "demo-workspace", "NEWSLETTER": "demo-newsletter"}
+"""Workspaces of the demo, as in the names of their connections, and the services that emulate them."""
 PROVIDERS = {"celery": "airflow.providers.celery", "users": "airflow.providers.fab"}
 """First part of a section or of a command, and the provider that brings it; both are in Airflow's image."""
 
@@ -144,8 +148,8 @@ def airflow_commands() -> list[list[str]]:
     return found
 
 
-def emulator_arguments() -> list[str]:
-    *_, script = SERVICES["demo-workspace"]["entrypoint"]
+def emulator_arguments(service: str) -> list[str]:
+    *_, script = SERVICES[service]["entrypoint"]
     (command,) = script_commands(script.replace("$$", "$"))
     assert command[:4] == ["exec", "python", "-m", "airflow_provider_cio.emulator"]
     return command[4:]
@@ -339,7 +343,7 @@ def test_ports_are_published_on_this_machine_only(service: str) -> None:
     """Nothing listens on other interfaces than the loopback one, and databases of Airflow on none at all."""
     ports = SERVICES[service].get("ports", [])
     assert all(re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-\d+\}:\d+", port) for port in ports)
-    assert bool(ports) is (service in {"api-server", "demo-source", "demo-workspace"})
+    assert bool(ports) is (service in {"api-server", "demo-source", "demo-workspace", "demo-newsletter"})
 
 
 def test_airflow_services_are_one_airflow() -> None:
@@ -398,8 +402,10 @@ def test_workers_can_be_scaled() -> None:
 
 
 def test_connections_are_optional() -> None:
-    """Connections reach the containers only when .env has them: empty ones would hide those of the UI."""
-    assert passed_on() == {"AIRFLOW_CONN_WAREHOUSE", "AIRFLOW_CONN_CUSTOMERIO_PRODUCTION"}
+    """Those of the specs reach the containers, if .env has them: empty ones would hide those of the UI."""
+    specs = [load_spec(path) for path in find_specs(ROOT / "dags" / "syncs")]
+    used = {name for spec in specs for name in (spec.postgres_conn_id, spec.connection())}
+    assert passed_on() == {f"AIRFLOW_CONN_{name.upper()}" for name in used}
     assert not passed_on() & {variable.name for variable in variables(COMPOSE)}
 
 
@@ -407,7 +413,7 @@ def test_the_demo_is_apart() -> None:
     """Only the profile `demo` starts demo services; they get no secret of Airflow, and require none."""
     demo = [service for service in SERVICES if is_demo(service)]
     assert demo == [service for service in SERVICES if service.startswith("demo-")]
-    assert len(demo) == 2
+    assert len(demo) == 3
     for service in demo:
         assert SERVICES[service]["profiles"] == ["demo"]
         names = {variable.name for variable in variables(SERVICES[service])} - {"AIRFLOW_IMAGE"}
@@ -417,7 +423,7 @@ def test_the_demo_is_apart() -> None:
 
 
 def test_the_demo_connections_fit_the_demo_services() -> None:
-    """With the commented section of .env.example, Airflow reaches the source database and the workspace."""
+    """With the commented section of .env.example, Airflow reaches the source database and both workspaces."""
     values = example()
     secrets = {"DEMO_SOURCE_PASSWORD": "one", "DEMO_TRACK_API_KEY": "two", "DEMO_APP_API_KEY": "three"}
 
@@ -437,25 +443,27 @@ def test_the_demo_connections_fit_the_demo_services() -> None:
         "login": database["POSTGRES_USER"],
         "password": "one",
     }
-    assert environment("demo-workspace") == {
-        "TRACK_API_KEY": "${DEMO_TRACK_API_KEY:-}",
-        "APP_API_KEY": "${DEMO_APP_API_KEY:-}",
-    }
-    arguments = emulator_arguments()
-    flags = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    address = f"http://demo-workspace:{flags['--port']}"
-    assert connection("CUSTOMERIO_PRODUCTION") == {
-        "conn_type": "customerio",
-        "host": address,
-        "login": flags["--site-id"],
-        "password": "two",
-        "extra": {"app_api_key": "three", "app_host": address},
-    }
+    for workspace, service in WORKSPACES.items():
+        assert environment(service) == {
+            "TRACK_API_KEY": "${DEMO_TRACK_API_KEY:-}",
+            "APP_API_KEY": "${DEMO_APP_API_KEY:-}",
+        }
+        arguments = emulator_arguments(service)
+        flags = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        address = f"http://{service}:{flags['--port']}"
+        assert connection(f"CUSTOMERIO_{workspace}") == {
+            "conn_type": "customerio",
+            "host": address,
+            "login": flags["--site-id"],
+            "password": "two",
+            "extra": {"app_api_key": "three", "app_host": address},
+        }
 
 
-def test_the_demo_refuses_empty_keys() -> None:
-    """Without a key in .env the workspace does not start, and says which variable is missing."""
-    flags = emulator_arguments()
+@pytest.mark.parametrize("service", WORKSPACES.values())
+def test_the_demo_refuses_empty_keys(service: str) -> None:
+    """Without a key in .env a workspace does not start, and says which variable is missing."""
+    flags = emulator_arguments(service)
     for name, option in {"TRACK_API_KEY": "--api-key", "APP_API_KEY": "--app-api-key"}.items():
         value = flags[flags.index(option) + 1]
         assert value == f"${{{name}:?set DEMO_{name} in .env}}"
@@ -496,16 +504,17 @@ def test_every_airflow_service_runs_a_command() -> None:
     ]
 
 
-def test_the_emulator_takes_its_arguments() -> None:
-    """The demo workspace starts with flags that the emulator has, and listens where its port is published."""
+@pytest.mark.parametrize("service", WORKSPACES.values())
+def test_the_emulator_takes_its_arguments(service: str) -> None:
+    """A demo workspace starts with flags that the emulator has, and listens where its port is published."""
     from airflow_provider_cio.emulator.options import add_arguments
 
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    arguments = parser.parse_args(emulator_arguments())
+    arguments = parser.parse_args(emulator_arguments(service))
     assert arguments.host == "0.0.0.0"  # noqa: S104 - inside the container
-    assert SERVICES["demo-workspace"]["ports"][0].endswith(f":{arguments.port}")
-    assert SERVICES["demo-workspace"]["healthcheck"]["test"][-1] == f"http://localhost:{arguments.port}/"
+    assert SERVICES[service]["ports"][0].endswith(f":{arguments.port}")
+    assert SERVICES[service]["healthcheck"]["test"][-1] == f"http://localhost:{arguments.port}/"
 
 
 def test_the_init_script_stops_at_the_first_failure() -> None:

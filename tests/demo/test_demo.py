@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROJECT = Path(__file__).parent.parent.parent
-DEMO_SECONDS = 110
+DEMO_SECONDS = 180
+RUN = re.compile(
+    r"(Completed|Some rows failed): ([\d,]+) rows read, ([\d,]+) imported, ([\d,]+) failed;"
+    r" [\d.]+ s, \d+ requests?, [\d,]+ rows/s"
+)
+REPORT = """
+  query,row,identifier,field,reason,message,…
+  people,127,card-127,attributes.email,invalid,email is no address by RFC 5322,…
+  people,211,,identifiers.id,required,the row has no id,…
+  people,305,card-305,attributes.remarks,invalid,property value cannot be longer than 1000 bytes,…
+  people,402,card-402,attributes.email,failed_attribute_change,email belongs to another person,…
+"""
 
 
 class Demo:
@@ -82,12 +93,20 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         demo.wait()
 
 
-def test_two_runs_from_start_to_end(demo: Demo) -> None:
-    """Without a terminal the demo imports 5,000 people, then the 50 who changed, and leaves nothing."""
+def test_all_runs_from_start_to_end(demo: Demo) -> None:
+    """Without a terminal the demo shows every run, and the rows that must fail, and leaves nothing."""
     assert demo.wait() == 0, demo.log.read_text()
     text = demo.log.read_text()
-    rows = re.findall(r"Completed: ([\d,]+) rows read, ([\d,]+) imported, 0 failed", text)
-    assert rows == [("5,000", "5,000"), ("50", "50")]
+    assert RUN.findall(text) == [
+        ("Completed", "5,000", "5,000", "0"),
+        ("Completed", "50", "50", "0"),
+        ("Completed", "6,400", "6,400", "0"),
+        ("Some rows failed", "500", "496", "4"),
+        ("Completed", "500", "500", "0"),
+    ]
+    assert text.count("the segment Active people: 5,000 people") == 2
+    assert "400 objects, 6,000 relationships" in text
+    assert REPORT in text
     assert len(demo.descendants) > 5
     assert demo.remains() == []
     assert demo.folders() == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 import time
@@ -15,7 +17,16 @@ from airflow_provider_cio.emulator.process import EmulatorProcess
 from demo.local_airflow import LocalAirflow
 from demo.local_postgres import LocalPostgres
 from demo.processes import wait_until
-from demo.sample_database import PEOPLE, create_sample_database, log_in
+from demo.sample_database import (
+    KNOWN_EMAIL,
+    MISTAKES,
+    PEOPLE,
+    SIGNUPS,
+    correct_signups,
+    create_sample_database,
+    log_in,
+)
+from demo.workspace import DemoWorkspace
 from tests.integration.conftest import LocalWorkspace
 
 if TYPE_CHECKING:
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
 
 PEOPLE_DAG = "customerio.production.active_people"
 COMPANIES_DAG = "customerio.production.companies"
+SIGNUPS_DAG = "customerio.newsletter.signups"
 MANY_DAG = "customerio.production.many"
 MANY = 40_000
 MANY_SPEC = """\
@@ -40,26 +52,37 @@ DAGS = Path(__file__).parents[2] / "dags"
 class Deployment:
     """What runs."""
 
-    def __init__(self, postgres: LocalPostgres, workspace: LocalWorkspace, airflow: LocalAirflow) -> None:
+    def __init__(
+        self,
+        postgres: LocalPostgres,
+        workspace: LocalWorkspace,
+        newsletter: DemoWorkspace,
+        airflow: LocalAirflow,
+    ) -> None:
         self.postgres = postgres
         self.workspace = workspace
+        self.newsletter = newsletter
         self.airflow = airflow
 
-    def run(self, dag_id: str) -> dict[str, Any]:
-        """Run a DAG to its end and return the summary."""
+    def run(self, dag_id: str, *, state: str = "success") -> dict[str, Any]:
+        """Run a DAG to its end, which should be this state, and return the summary."""
         run_id = self.airflow.client.trigger(dag_id)
-        assert self.airflow.client.wait_for_run(dag_id, run_id) == "success"
+        assert self.airflow.client.wait_for_run(dag_id, run_id) == state
         summary: dict[str, Any] = self.airflow.client.xcom(dag_id, run_id, "sync", "summary")
         return summary
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Give a deployment with the demo's spec and one more."""
+    """Give a deployment with the demo's specs and one more."""
     folder = tmp_path_factory.mktemp("deployment")
     shutil.copytree(DAGS, folder / "dags")
     (folder / "dags" / "syncs" / "many.yaml").write_text(MANY_SPEC)
-    with LocalPostgres(folder) as postgres, EmulatorProcess(faults=True) as emulator:
+    with (
+        LocalPostgres(folder) as postgres,
+        EmulatorProcess(faults=True) as emulator,
+        DemoWorkspace() as newsletter,
+    ):
         with postgres.connect() as connection:
             create_sample_database(connection)
         connections: dict[str, dict[str, object]] = {
@@ -69,19 +92,22 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
                 "login": emulator.site_id,
                 "password": emulator.api_key,
                 "host": emulator.url,
+                "extra": {"app_api_key": emulator.app_api_key, "app_host": emulator.url},
             },
+            "customerio_newsletter": newsletter.airflow_connection(),
         }
         environment = {
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+            "AIRFLOW__CUSTOMERIO__APPLY_WAIT": "0",
         }
         with LocalAirflow(
             folder / "airflow", dags_folder=folder / "dags", connections=connections, environment=environment
         ) as airflow:
-            for dag_id in (PEOPLE_DAG, COMPANIES_DAG, MANY_DAG):
+            for dag_id in (PEOPLE_DAG, COMPANIES_DAG, SIGNUPS_DAG, MANY_DAG):
                 airflow.client.wait_for_dag(dag_id)
                 airflow.client.unpause(dag_id)
-            yield Deployment(postgres, LocalWorkspace(emulator), airflow)
+            yield Deployment(postgres, LocalWorkspace(emulator), newsletter, airflow)
 
 
 def people_in_postgres(connection: psycopg.Connection[Any]) -> dict[str, dict[str, str]]:
@@ -149,6 +175,40 @@ def test_companies_and_memberships_arrive(deployment: Deployment) -> None:
     assert [part["imported"] for part in summary["queries"].values()] == [companies, memberships]
     held = stats(deployment)
     assert (held["objects"], held["relationships"]) == (companies, current)
+
+
+def test_rows_that_failed_are_imported_once_they_are_corrected(deployment: Deployment) -> None:
+    """Four of 500 rows fail, and the report names them; once corrected, all 500 equal the database."""
+    deployment.newsletter.identify("web-1", email=KNOWN_EMAIL)
+    summary = deployment.run(SIGNUPS_DAG, state="failed")
+    assert (summary["status"], summary["next_last_sync_time"]) == ("Some rows failed", 0)
+    assert summary["queries"]["people"] == {
+        "read": SIGNUPS,
+        "imported": SIGNUPS - MISTAKES,
+        "failed": MISTAKES,
+    }
+    report = csv.DictReader(io.StringIO(deployment.airflow.client.text(summary["report_url"])))
+    assert [(line["row"], line["identifier"], line["reason"], line["email"]) for line in report] == [
+        ("127", "card-127", "invalid", "mina127@example,com"),
+        ("211", "", "required", "ben211@example.com"),
+        ("305", "card-305", "invalid", "chloe305@example.com"),
+        ("402", "card-402", "failed_attribute_change", KNOWN_EMAIL),
+    ]
+    assert "email" not in deployment.newsletter.attributes("card-402")
+    with deployment.postgres.connect() as connection:
+        correct_signups(connection)
+        rows = connection.execute(
+            """
+            SELECT card, json_strip_nulls(json_build_object(
+                'id', card, 'email', email, 'first_name', first_name, 'remarks', remarks,
+                'created_at', extract(epoch FROM signed_up_at)::bigint::text)) FROM signups
+            """
+        ).fetchall()
+    assert deployment.run(SIGNUPS_DAG)["status"] == "Completed"
+    expected: dict[str, dict[str, str]] = dict(rows)
+    found = LocalWorkspace(deployment.newsletter).attributes(list(expected))
+    assert {id_: comparable(person) for id_, person in found.items()} == expected
+    assert deployment.newsletter.attributes("web-1")["email"] == KNOWN_EMAIL
 
 
 def test_a_killed_task_is_tried_again_and_nothing_is_missing(deployment: Deployment) -> None:

@@ -1,0 +1,107 @@
+"""What runs during the demo: a Postgres, two workspaces and an Airflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo.local_airflow import LocalAirflow
+from demo.local_postgres import LocalPostgres
+from demo.output import say, step
+from demo.processes import LocalError, signals_held_back
+from demo.sample_database import COMPANIES, KNOWN_EMAIL, MEMBERSHIPS, PEOPLE, SIGNUPS, create_sample_database
+from demo.workspace import DemoWorkspace
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+PEOPLE_DAG = "customerio.production.active_people"
+COMPANIES_DAG = "customerio.production.companies"
+SIGNUPS_DAG = "customerio.newsletter.signups"
+
+_DAGS_FOLDER = Path(__file__).parent.parent / "dags"
+_KNOWN_PERSON = "web-1"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """All of it, up and ready."""
+
+    postgres: LocalPostgres
+    production: DemoWorkspace
+    newsletter: DemoWorkspace
+    airflow: LocalAirflow
+
+
+def set_up(folder: Path, running: ExitStack) -> Deployment:
+    """Start everything.
+
+    Args:
+        folder: Where logs and Airflow's files go.
+        running: Stops everything at its end.
+
+    Raises:
+        LocalError: Something did not start; with the end of its log.
+    """
+    with step(
+        f"A Postgres with a sample database: {PEOPLE:,} people, {COMPANIES:,} companies,"
+        f" {MEMBERSHIPS:,} memberships, {SIGNUPS:,} sign-ups"
+    ):
+        postgres = running.enter_context(LocalPostgres(folder))
+        with postgres.connect() as connection:
+            create_sample_database(connection)
+    with step("Two Customer.io workspaces (emulators): production and newsletter"):
+        production = _start_workspace(running)
+        newsletter = _start_workspace(running)
+        newsletter.identify(_KNOWN_PERSON, email=KNOWN_EMAIL)
+    say(f"newsletter knows one person already: {_KNOWN_PERSON}, with the address {KNOWN_EMAIL}")
+    with step(f"Airflow {version('apache-airflow-core')}: api-server, scheduler and dag-processor"):
+        airflow = running.enter_context(_airflow(folder, postgres, production, newsletter))
+    with step("A DAG for each spec in dags/syncs, and a pool for each workspace"):
+        for dag in (PEOPLE_DAG, COMPANIES_DAG, SIGNUPS_DAG):
+            airflow.client.wait_for_dag(dag)
+            airflow.client.unpause(dag)
+        for pool in ("customerio.production", "customerio.newsletter"):
+            airflow.client.wait_for_pool(pool)
+    return Deployment(postgres, production, newsletter, airflow)
+
+
+def show_where_to_look(deployment: Deployment) -> None:
+    """Show the addresses of everything."""
+    airflow = deployment.airflow
+    say(f"Airflow     {airflow.url}/dags (user {airflow.username}, password {airflow.password})")
+    say(f"production  {deployment.production.url}")
+    say(f"newsletter  {deployment.newsletter.url}")
+    say(f"Postgres    {deployment.postgres.uri}")
+
+
+def _start_workspace(running: ExitStack) -> DemoWorkspace:
+    try:
+        with signals_held_back():  # until it can be stopped
+            return running.enter_context(DemoWorkspace())
+    except RuntimeError as error:
+        raise LocalError(f"The workspace did not start: {error}") from error
+
+
+def _airflow(
+    folder: Path, postgres: LocalPostgres, production: DemoWorkspace, newsletter: DemoWorkspace
+) -> LocalAirflow:
+    return LocalAirflow(
+        folder / "airflow",
+        dags_folder=_DAGS_FOLDER,
+        connections={
+            "warehouse": postgres.airflow_connection(),
+            "customerio_production": production.airflow_connection(),
+            "customerio_newsletter": newsletter.airflow_connection(),
+        },
+        environment={
+            # The demo starts its runs itself; a scheduled one between them would import the changed rows.
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+            # Whoever waits for a run that cannot succeed shall soon read why.
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+            # The emulator applies what it accepts before it answers.
+            "AIRFLOW__CUSTOMERIO__APPLY_WAIT": "0",
+        },
+    )
