@@ -10,24 +10,37 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import re
+import zoneinfo
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, BaseOperator, Param, get_parsing_context
+from airflow.sdk import (
+    DAG,
+    Asset,
+    BaseOperator,
+    CronTriggerTimetable,
+    MultipleCronTriggerTimetable,
+    Param,
+    get_parsing_context,
+)
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_cio.errors import SpecError
 from airflow_provider_cio.naming import dag_id, pool_name
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
-from airflow_provider_cio.specs import SyncSpec, find_specs, load_spec
+from airflow_provider_cio.specs import SpecFolder
+from airflow_provider_cio.specs.model import SyncSpec, duration_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from airflow.sdk import Context
 
 log = logging.getLogger(__name__)
 
-_PARAMS = {
+_TAG = "customerio"
+_SPEC_ERROR = "spec-error"
+_SWITCHES = {
     "full_refresh": (
         "Full refresh",
         "Run once with last sync time 0, so that every row is sent again.",
@@ -43,7 +56,7 @@ def build_dags(folder: Path) -> dict[str, DAG]:
     """Build a DAG for every spec in a folder.
 
     A spec that cannot be used becomes a DAG tagged ``spec-error`` that tells why; other DAGs are not touched.
-    In a worker only the DAG that is about to run is built.
+    In a worker only the DAG that is about to run is built, and only its spec is read.
 
     Args:
         folder: Where the specs are; folders in it are searched, too.
@@ -51,42 +64,36 @@ def build_dags(folder: Path) -> dict[str, DAG]:
     Returns:
         DAGs by their id, for ``globals().update``.
     """
+    specs = SpecFolder(folder)
+    paths = specs.paths()
     wanted = get_parsing_context().dag_id
-    dags: dict[str, DAG] = {}
-    for path in find_specs(folder):
-        try:
-            spec = load_spec(path)
-            name = dag_id(spec.workspace, spec.name)
-            if name in dags:
-                fault = f"another spec of the workspace {spec.workspace} is named {spec.name}, too"
-                raise SpecError(path, [(1, fault)])  # noqa: TRY301 - it is handled like the others
-            if wanted in (None, name):
-                dags[name] = build_dag(spec)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one spec, the others shall run
-            message = (
-                str(error) if isinstance(error, SpecError) else f"{path}: {type(error).__name__}: {error}"
-            )
-            log.error("%s", message)  # noqa: TRY400 - the message says it all
-            broken = _broken(path.relative_to(folder), message)
-            dags[broken.dag_id] = broken
-    return dags
+    if wanted:
+        likely = [path for path in paths if path.stem == wanted.rpartition(".")[2]]
+        found = _build_dags(specs, likely).get(wanted)
+        if found and _SPEC_ERROR not in found.tags:
+            return {wanted: found}
+    return _build_dags(specs, paths)
 
 
-def build_dag(spec: SyncSpec) -> DAG:
-    """Build the DAG of one spec."""
+def build_dag(spec: SyncSpec, text: str = "") -> DAG:
+    """Build the DAG of one spec.
+
+    Args:
+        spec: The spec.
+        text: Its file, shown in the DAG's docs.
+    """
+    kind = "people" if spec.people else "objects"
     dag = DAG(
-        dag_id(spec.workspace, spec.name),
+        spec.dag_id,
         description=spec.description,
-        schedule=spec.schedule,
-        start_date=_midnight(spec.start_date),
+        schedule=_schedule(spec),
+        start_date=_midnight(spec),
         catchup=False,
         max_active_runs=1,
-        tags={"customerio", spec.workspace, "people" if spec.people else "objects", *spec.tags},
-        params={
-            key: Param(default=False, type="boolean", title=title, description=description)
-            for key, (title, description) in _PARAMS.items()
-        },
-        doc_md=_documentation(spec),
+        max_consecutive_failed_dag_runs=spec.max_consecutive_failed_dag_runs,
+        tags={_TAG, spec.workspace, kind, *spec.tags},
+        owner_links=dict(spec.owner_links),
+        doc_md=_documentation(spec, text),
     )
     CustomerIOSyncOperator(
         task_id="sync",
@@ -97,18 +104,60 @@ def build_dag(spec: SyncSpec) -> DAG:
         nulls=spec.nulls,
         timestamps=spec.timestamps,
         postgres_conn_id=spec.postgres_conn_id,
-        customerio_conn_id=spec.connection(),
-        overlap=int(spec.overlap.total_seconds()),
-        max_lookback=int(spec.max_lookback.total_seconds()),
+        customerio_conn_id=spec.connection,
+        overlap=_seconds(spec.overlap),
+        max_lookback=_seconds(spec.max_lookback),
+        statement_timeout=_seconds(spec.statement_timeout) if spec.statement_timeout else None,
+        execution_timeout=spec.execution_timeout,
         pool=pool_name(spec.workspace),
         retries=spec.retries,
         owner=spec.owner,
+        on_success_callback=[notifier.make() for notifier in spec.on_success],
+        on_failure_callback=[notifier.make() for notifier in spec.on_failure],
+        on_skipped_callback=[notifier.make() for notifier in spec.on_skipped],
     )
+    # Given to the DAG last: earlier, Airflow would validate and copy them, which costs more than all else.
+    for name, (title, description) in _SWITCHES.items():
+        dag.params[name] = Param(default=False, type="boolean", title=title, description=description)
     return dag
 
 
-def _midnight(day: dt.date | None) -> dt.datetime | None:
-    return dt.datetime.combine(day, dt.time(), dt.UTC) if day else None
+def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
+    """Build the DAGs of some specs; a broken one takes no id from one that works."""
+    dags: dict[str, DAG] = {}
+    loaded, errors = specs.load_all(paths)
+    for path, spec in loaded.items():
+        try:
+            dags[spec.dag_id] = build_dag(spec, path.read_text(encoding="utf-8"))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one spec, the others shall run
+            errors[path] = error
+    for path, fault in errors.items():
+        message = str(fault) if isinstance(fault, SpecError) else f"{path}: {type(fault).__name__}: {fault}"
+        log.error("%s", message)
+        names = specs.names(path)
+        own = dag_id(*names) if names else ""
+        broken = _broken(own if own and own not in dags else _file_id(path.relative_to(specs.root)), message)
+        dags[broken.dag_id] = broken
+    return dags
+
+
+def _schedule(spec: SyncSpec) -> CronTriggerTimetable | MultipleCronTriggerTimetable | list[Asset] | None:
+    match spec.crons:
+        case [cron]:
+            return CronTriggerTimetable(cron, timezone=spec.timezone)
+        case [_, *_]:
+            return MultipleCronTriggerTimetable(*spec.crons, timezone=spec.timezone)
+    return [Asset(uri=uri) for uri in spec.schedule.assets] if spec.schedule else None
+
+
+def _midnight(spec: SyncSpec) -> dt.datetime | None:
+    if not spec.start_date:
+        return None
+    return dt.datetime.combine(spec.start_date, dt.time(), zoneinfo.ZoneInfo(spec.timezone))
+
+
+def _seconds(duration: dt.timedelta) -> int:
+    return int(duration.total_seconds())
 
 
 def _queries(spec: SyncSpec) -> dict[str, Any]:
@@ -130,13 +179,32 @@ def _queries(spec: SyncSpec) -> dict[str, Any]:
     return arguments
 
 
-def _documentation(spec: SyncSpec) -> str:
+def _documentation(spec: SyncSpec, text: str) -> str:
+    """Say in a sentence what a sync does, then show its spec and the queries that have files of their own."""
     parts = {"people": spec.people, "objects": spec.objects, "relationships": spec.relationships}
-    queries = "\n".join(
-        f"**{name}**\n\n```sql\n{part.query.strip()}\n```\n" for name, part in parts.items() if part
+    what = " and ".join(name for name, part in parts.items() if part)
+    segment = spec.people.segment if spec.people else None
+    into = f", and adds the people to the segment {segment.name or segment.id}" if segment else ""
+    sentence = (
+        f"{_when(spec)}, imports {what} from `{spec.postgres_conn_id}` into the workspace"
+        f" **{spec.workspace}**{into}."
     )
-    route = f"From `{spec.postgres_conn_id}` into the workspace **{spec.workspace}**."
-    return f"{spec.description}\n\n{route}\n\n{queries}"
+    queries = [
+        f"**{part.query_file}**\n\n```sql\n{part.query.strip()}\n```"
+        for part in parts.values()
+        if part and part.query_file
+    ]
+    return "\n\n".join(filter(None, (spec.description, sentence, *queries, f"```yaml\n{text.strip()}\n```")))
+
+
+def _when(spec: SyncSpec) -> str:
+    if not spec.schedule:
+        return "When somebody triggers it"
+    if spec.schedule.assets:
+        return f"When {' and '.join(f'`{uri}`' for uri in spec.schedule.assets)} were updated"
+    if spec.schedule.every:
+        return f"Every {duration_text(spec.schedule.every)}"
+    return f"At `{spec.schedule.cron}` ({spec.timezone})"
 
 
 class _BrokenSpecOperator(BaseOperator):
@@ -155,13 +223,19 @@ class _BrokenSpecOperator(BaseOperator):
         raise AirflowFailException(self.error)
 
 
-def _broken(path: Path, error: str) -> DAG:
-    """Build a DAG that keeps a broken spec in sight, under an id that no other spec can have."""
+def _broken(name: str, error: str) -> DAG:
+    """Build a DAG that keeps a broken spec in sight."""
     dag = DAG(
-        f"customerio_spec_error.{re.sub(r'[^A-Za-z0-9_.-]', '.', str(path.with_suffix('')))}",
+        name,
         schedule=None,
-        tags={"customerio", "spec-error"},
+        tags={_TAG, _SPEC_ERROR},
+        description="This spec cannot be used",
         doc_md=f"**This spec cannot be used.** Correct it, and its DAG comes back.\n\n```\n{error}\n```\n",
     )
     _BrokenSpecOperator(task_id="sync", dag=dag, error=error)
     return dag
+
+
+def _file_id(path: Path) -> str:
+    """Name the DAG of a spec that does not say its own name, by its file."""
+    return f"customerio_spec_error.{re.sub(r'[^A-Za-z0-9_.-]', '.', str(path.with_suffix('')))}"

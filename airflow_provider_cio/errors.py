@@ -5,7 +5,7 @@
     - CredentialsError        Customer.io does not know this Site ID and key (401, 403)
     - AddressError            nothing of Customer.io answers here, or the region is the other one (404, 3xx)
     - QueryError              Postgres or the rules for columns refuse the query
-    - SpecError               a spec cannot be read; knows file and lines
+    - SpecError               a spec cannot be used; knows file, lines and columns
   + TransientError          wait, then try again: nothing is wrong with the sync
     - RateLimitedError        429; may know how long to wait
     - UnavailableError        408, 5xx, a timeout, a reset: no verdict came
@@ -24,7 +24,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from airflow_provider_cio.specs.faults import Fault
 
 __all__ = [
     "AddressError",
@@ -72,13 +73,11 @@ class SpecError(ConfigurationError):
     """A spec cannot be used.
 
     Args:
-        path: The file.
-        faults: What is wrong with it: lines, counted from 1, and sentences.
+        faults: All that is wrong with it.
     """
 
-    def __init__(self, path: Path, faults: Sequence[tuple[int, str]]) -> None:
-        super().__init__("\n".join(f"{path}:{line}: {message}" for line, message in faults))
-        self.path = path
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
         self.faults = faults
 
 

@@ -13,6 +13,11 @@ def dag_id(workspace: str, sync: str) -> str:
     return f"customerio.{workspace}.{sync}"
 
 
+def asset_uri(workspace: str, sync: str) -> str:
+    """Name the asset that a Completed run updates."""
+    return f"customerio://{workspace}/{sync}"
+
+
 def pool_name(workspace: str) -> str:
     """Name the pool whose one slot lets one sync of the workspace run at a time."""
     return f"customerio.{workspace}"

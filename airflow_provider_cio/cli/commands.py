@@ -12,25 +12,58 @@ from rich.console import Console
 
 from airflow_provider_cio.errors import SpecError, SyncError
 from airflow_provider_cio.naming import LAST_SYNC_TIME, last_sync_time_key, pool_name
-from airflow_provider_cio.specs import SyncSpec, find_specs, load_spec
+from airflow_provider_cio.specs import Fault, SpecFolder
+from airflow_provider_cio.specs.schema import json_schema
+from airflow_provider_cio.specs.shown import spec_text
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+    from airflow_provider_cio.specs import SyncSpec
 
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(soft_wrap=True, highlight=False, stderr=True)
 
 
 def validate(args: Namespace) -> None:
-    """Check every spec in a folder; exit 1 when one cannot be used."""
+    """Check every spec in a folder; exit 1 when one cannot be used, 2 when there is none."""
     specs, faults = _load(args.directory)
-    for fault in faults:
-        _err.print(str(fault), style="red", markup=False)
+    _FORMATS[args.format](specs, faults)
+    if args.show:
+        for path, spec in specs.items():
+            _out.print(f"# {path}\n{spec_text(spec)}", markup=False)
     if faults:
         raise SystemExit(1)
-    _out.print(f"{len(specs)} {'spec is' if len(specs) == 1 else 'specs are'} valid")
+
+
+def _as_text(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        _err.print(str(fault), style="red", markup=False)
+    valid = f"{len(specs)} {'spec is' if len(specs) == 1 else 'specs are'} valid"
+    broken = len({fault.path for fault in faults})
+    _out.print(
+        f"{valid}, {broken} {'file has' if broken == 1 else 'files have'} mistakes" if faults else valid
+    )
+
+
+def _as_json(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault]) -> None:
+    found = [
+        {"path": str(fault.path), "line": fault.line, "column": fault.column, "message": fault.message}
+        for fault in faults
+    ]
+    print(json.dumps({"valid": [str(path) for path in specs], "faults": found}, indent=2))  # noqa: T201 - for programs
+
+
+def _as_github(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault]) -> None:  # noqa: ARG001 - as the others
+    """Write what GitHub Actions shows beside the lines of a pull request."""
+    for fault in faults:
+        message = fault.message.replace("%", "%25").replace("\n", "%0A")
+        print(f"::error file={fault.path},line={fault.line},col={fault.column}::{message}")  # noqa: T201
+
+
+_FORMATS = {"text": _as_text, "json": _as_json, "github": _as_github}
 
 
 def preview(args: Namespace) -> None:
@@ -43,7 +76,8 @@ def preview(args: Namespace) -> None:
     from airflow_provider_cio.dag_factory import build_dag
 
     try:
-        task = cast("CustomerIOSyncOperator", build_dag(load_spec(Path(args.spec))).get_task("sync"))
+        spec = SpecFolder(Path(args.specs or Path(args.spec).parent)).load(Path(args.spec))
+        task = cast("CustomerIOSyncOperator", build_dag(spec).get_task("sync"))
         variables = {
             "value": VariableAccessor(deserialize_json=False),
             "json": VariableAccessor(deserialize_json=True),
@@ -65,13 +99,13 @@ def pools(args: Namespace) -> None:
     specs, faults = _load(args.directory)
     for fault in faults:
         _err.print(str(fault), style="red", markup=False)
-    created = create_pools({pool_name(spec.workspace) for spec in specs})
+    created = create_pools({pool_name(spec.workspace) for spec in specs.values()})
     _out.print("\n".join(f"created {name}" for name in created) or "every pool is there")
 
 
 def schema(args: Namespace) -> None:  # noqa: ARG001 - Airflow passes it
     """Print the JSON Schema of specs."""
-    print(json.dumps(SyncSpec.model_json_schema(), indent=2))  # noqa: T201 - for a file, not for a terminal
+    print(json_schema(), end="")  # noqa: T201 - for a file, not for a terminal
 
 
 def reset(args: Namespace) -> None:
@@ -94,23 +128,17 @@ def emulator(args: Namespace) -> None:
     run(args)
 
 
-def _load(directory: str) -> tuple[list[SyncSpec], list[SpecError]]:
-    """Load every spec in a folder, the good and the bad."""
-    folder = Path(directory)
-    paths = find_specs(folder) if folder.is_dir() else [folder]
-    if not paths:
-        raise SystemExit(f"There is no .yaml file in {folder}")
-    specs: list[SyncSpec] = []
-    faults: list[SpecError] = []
-    names: set[tuple[str, str]] = set()
-    for path in paths:
-        try:
-            spec = load_spec(path)
-            if (spec.workspace, spec.name) in names:
-                fault = f"another spec of the workspace {spec.workspace} is named {spec.name}, too"
-                raise SpecError(path, [(1, fault)])  # noqa: TRY301 - it is handled like the others
-            names.add((spec.workspace, spec.name))
-            specs.append(spec)
-        except SpecError as error:
-            faults.append(error)
-    return specs, faults
+def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault]]:
+    """Load every spec in a folder, or one, and list every mistake once."""
+    path = Path(directory)
+    folder = SpecFolder(path if path.is_dir() else path.parent)
+    paths = folder.paths() if path.is_dir() else [path]
+    if not paths or not path.exists():
+        _err.print(f"There is no .yaml file in {path}", style="red", markup=False)
+        raise SystemExit(2)
+    specs, errors = folder.load_all(paths)
+    faults: set[Fault] = set()
+    for broken, error in errors.items():
+        unexpected = [Fault(broken, 1, 1, f"{type(error).__name__}: {error}")]
+        faults.update(error.faults if isinstance(error, SpecError) else unexpected)
+    return specs, sorted(faults)

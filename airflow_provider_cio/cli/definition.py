@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DIRECTORY = Arg(("directory",), metavar="DIR", help="The folder with the specs")
+_FORMAT = Arg(
+    ("--format",),
+    choices=("text", "json", "github"),
+    default="text",
+    help="How to list mistakes: for people, for programs, or as annotations of GitHub Actions",
+)
+_SHOW = Arg(("--show",), action="store_true", help="Print what each spec becomes, with its defaults")
+_SPECS = Arg(
+    ("--specs",),
+    metavar="DIR",
+    help="The folder that the factory is given, when a defaults.yaml lies above the spec's own folder",
+)
 _SPEC = Arg(("spec",), metavar="SPEC", help="The file of the spec")
 _WORKSPACE = Arg(("workspace",), help="The workspace's name")
 _SYNC = Arg(("sync",), help="The sync's name")
@@ -38,15 +50,15 @@ def get_customerio_cli_commands() -> list[GroupCommand]:
     commands = (
         ActionCommand(
             name="validate",
-            help="Check specs; exit 1 and name file and line when one cannot be used",
+            help="Check specs: exit 1 and name every mistake by file and line, exit 2 when there are none",
             func=_lazy("validate"),
-            args=(_DIRECTORY,),
+            args=(_DIRECTORY, _FORMAT, _SHOW),
         ),
         ActionCommand(
             name="preview",
             help="Show the first rows of a spec's queries, and what would be sent and refused; sends nothing",
             func=_lazy("preview"),
-            args=(_SPEC,),
+            args=(_SPEC, _SPECS),
         ),
         ActionCommand(
             name="pools",

@@ -116,6 +116,9 @@ class Summary:
                 name: {"read": counts.read, "imported": counts.imported, "failed": counts.failed}
                 for name, counts in self.queries.items()
             },
+            "rows_read": self.rows_read,
+            "rows_imported": self.rows_imported,
+            "rows_failed": self.rows_failed,
             "added_to_segment": self.added_to_segment,
             "requests": self.requests,
             "bytes": self.bytes,

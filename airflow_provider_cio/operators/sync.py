@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import (
     AirflowException,
@@ -35,7 +35,8 @@ from airflow_provider_cio.engine.preview import Preview, preview
 from airflow_provider_cio.engine.segment import find_segment
 from airflow_provider_cio.errors import ConfigurationError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook
-from airflow_provider_cio.naming import connection_id, pool_name
+from airflow_provider_cio.naming import asset_uri, connection_id, pool_name
+from airflow_provider_cio.operators.lineage import lineage
 from airflow_provider_cio.reports import Report
 from airflow_provider_cio.state import LastSyncTime, Window, Windows
 
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import jinja2
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
     from airflow.sdk.types import TaskInstanceKey
 
     from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
@@ -68,7 +71,9 @@ class CustomerIOSyncOperator(BaseOperator):
     seconds, and 0 before there was one. Params of the DAG are honoured when they are there: ``full_refresh``
     uses 0 once, ``dry_run`` reads and checks everything, sends nothing and moves nothing.
 
-    The result, also as XCom ``summary`` and then also of a run that failed, is that of `Summary.as_dict`.
+    The result, also as XCom ``summary`` and then also of a run that failed, is that of `Summary.as_dict`;
+    templates of callbacks know it as ``summary``. A run that Completed updates the asset
+    ``customerio://<workspace>/<sync>``.
 
     Args:
         workspace: The workspace's name; its syncs share a pool of one slot.
@@ -88,6 +93,7 @@ class CustomerIOSyncOperator(BaseOperator):
         customerio_conn_id: The workspace; ``customerio_<workspace>`` when it is not given.
         overlap: Seconds to look back where the source hides transactions in flight.
         max_lookback: Seconds to look back at most for a long transaction.
+        statement_timeout: Seconds that Postgres may take for the next rows; by default what the server says.
     """
 
     template_fields: Sequence[str] = ("people_query", "objects_query", "relationships_query")
@@ -122,9 +128,12 @@ class CustomerIOSyncOperator(BaseOperator):
         customerio_conn_id: str | None = None,
         overlap: int = 60,
         max_lookback: int = 3600,
+        statement_timeout: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"pool": pool_name(workspace), **kwargs})
+        asset = Asset(uri=asset_uri(workspace, sync))
+        outlets = [asset, *kwargs.pop("outlets", ())]
+        super().__init__(**{"pool": pool_name(workspace), **kwargs}, outlets=outlets)
         self.workspace = workspace
         self.sync = sync
         self.people_query = people_query
@@ -142,9 +151,11 @@ class CustomerIOSyncOperator(BaseOperator):
         self.customerio_conn_id = customerio_conn_id or connection_id(workspace)
         self.overlap = overlap
         self.max_lookback = max_lookback
+        self.statement_timeout = statement_timeout
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the query with the last sync time."""
+        context["summary"] = Summary(0).as_dict()  # type: ignore[typeddict-unknown-key] # for callbacks
         try:
             self._stored_sync_time = LastSyncTime(self.workspace, self.sync).read()
         except ConfigurationError as error:
@@ -179,11 +190,22 @@ class CustomerIOSyncOperator(BaseOperator):
                 f"{summary.rows_failed} of {summary.rows_read} rows failed; the last sync time stays"
                 f" {self._stored_sync_time}. Correct the rows, then run again."
             )
-        if not dry_run:
+        if dry_run:
+            context["ti"].task.outlets = []  # nothing was updated
+        else:
+            context["outlet_events"][self.outlets[0]].extra = outcome
             LastSyncTime(self.workspace, self.sync).store(
                 summary.next_last_sync_time, before=self._stored_sync_time
             )
         return outcome
+
+    def get_openlineage_facets_on_complete(
+        self,
+        task_instance: RuntimeTaskInstance,  # noqa: ARG002 - the provider passes it
+    ) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage which tables were read, and which workspace was written to."""
+        queries = [query.sql for query in self._sync().queries]
+        return lineage(queries, self.postgres_conn_id, self.workspace, self.sync)
 
     def on_kill(self) -> None:
         """End the run: no request waits any longer."""
@@ -200,7 +222,7 @@ class CustomerIOSyncOperator(BaseOperator):
             return
         summary.status = Status.SKIPPED
         summary.finished_at = summary.started_at
-        context["ti"].xcom_push("summary", summary.as_dict())
+        self._leave(context, summary.as_dict())
         raise AirflowSkipException(
             f"{Status.SKIPPED}: at {due:%H:%M:%S} {busy.sync} was importing into the workspace"
             f" ({busy.start:%H:%M:%S} to {busy.end:%H:%M:%S} UTC). The next interval tries again."
@@ -219,6 +241,7 @@ class CustomerIOSyncOperator(BaseOperator):
             self._connect_source,
             overlap=self.overlap,
             max_lookback=self.max_lookback,
+            statement_timeout=self.statement_timeout,
             timestamps=self.timestamps,
         )
 
@@ -287,12 +310,17 @@ class CustomerIOSyncOperator(BaseOperator):
         """Leave the summary where people and other tasks look for it."""
         self.report_url = _report_url(context) if report.location else ""
         outcome = {**summary.as_dict(), "report": report.location, "report_url": self.report_url or None}
-        context["ti"].xcom_push("summary", outcome)
+        self._leave(context, outcome)
         for line in summary.lines():
             self.log.info(line)
         if report.location:
             self.log.info("All rejected rows: %s (%s)", self.report_url, report.location)
         return outcome
+
+    def _leave(self, context: Context, outcome: dict[str, Any]) -> None:
+        """Leave a summary to other tasks and to the callbacks of this one."""
+        context["ti"].xcom_push("summary", outcome)
+        context["summary"] = outcome  # type: ignore[typeddict-unknown-key]
 
 
 def _due(context: Context) -> dt.datetime:

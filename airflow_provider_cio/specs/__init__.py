@@ -1,14 +1,7 @@
 """Specs: YAML files that define syncs."""
 
-from airflow_provider_cio.specs.loading import find_specs, load_spec
-from airflow_provider_cio.specs.model import ObjectsSpec, PeopleSpec, RelationshipsSpec, SegmentSpec, SyncSpec
+from airflow_provider_cio.specs.faults import Fault
+from airflow_provider_cio.specs.loading import SpecFolder
+from airflow_provider_cio.specs.model import SyncSpec
 
-__all__ = [
-    "ObjectsSpec",
-    "PeopleSpec",
-    "RelationshipsSpec",
-    "SegmentSpec",
-    "SyncSpec",
-    "find_specs",
-    "load_spec",
-]
+__all__ = ["Fault", "SpecFolder", "SyncSpec"]

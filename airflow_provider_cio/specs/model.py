@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any, Literal, Self
+import zoneinfo
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from croniter import croniter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
-from airflow_provider_cio.naming import connection_id
+from airflow_provider_cio.naming import connection_id, dag_id
+from airflow_provider_cio.specs.faults import did_you_mean
+from airflow_provider_cio.specs.notifications import make_notifier
+from airflow_provider_cio.specs.schedules import (
+    check_cron,
+    crons_for,
+    divides_a_day,
+    neighbours,
+    spread_offset,
+)
 
-_DURATION = re.compile(r"(\d+) (second|minute|hour|day)s?").fullmatch
+if TYPE_CHECKING:
+    from airflow.sdk import BaseNotifier
+
+_DURATION = re.compile(r"([1-9]\d*) (second|minute|hour|day)s?").fullmatch
+_SECONDS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+_EXAMPLES = "90 seconds, 5 minutes, 2 hours or 1 day"
 
 
-def _duration(value: Any) -> Any:
-    """Read ``90 seconds``, ``5 minutes``, ``2 hours`` or ``1 day``."""
-    if not isinstance(value, str) or not (match := _DURATION(value.strip())):
-        raise ValueError("give a number and a unit, such as 90 seconds, 5 minutes, 2 hours or 1 day")
+def _duration(value: Any) -> dt.timedelta:
+    """Read a number and a unit."""
+    match = _DURATION(value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise ValueError(f"give a number and a unit, such as {_EXAMPLES}")
     number, unit = match.groups()
     try:
         return dt.timedelta(**{f"{unit}s": int(number)})
@@ -25,33 +49,75 @@ def _duration(value: Any) -> Any:
         raise ValueError("is longer than anybody can wait") from None
 
 
+def duration_text(duration: dt.timedelta) -> str:
+    """Write a duration as a spec has it, in the largest unit that fits."""
+    seconds = int(duration.total_seconds())
+    unit, size = next((unit, size) for unit, size in _SECONDS.items() if seconds % size == 0)
+    return f"{seconds // size} {unit}{'' if seconds == size else 's'}"
+
+
+def _every(value: dt.timedelta) -> dt.timedelta:
+    if value > dt.timedelta(days=1):
+        raise ValueError(
+            'longer than a day takes a cron expression, such as schedule: "0 6 * * 1" for Mondays'
+        )
+    if not divides_a_day(value):
+        shorter, longer = map(duration_text, neighbours(value))
+        raise ValueError(
+            f"{duration_text(value)} do not divide a day, so that runs would come at other times every day:"
+            f" {shorter} or {longer} do"
+        )
+    return value
+
+
 def _cron(value: str) -> str:
-    if not croniter.is_valid(value):
-        raise ValueError('is no cron expression, such as "*/30 * * * *" for every half hour')
+    check_cron(value)
+    return value
+
+
+def _timezone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        known = sorted(zoneinfo.available_timezones())
+        hint = did_you_mean(value, known)
+        hint = hint if "mean" in hint else "give one such as Europe/Berlin"
+        raise ValueError(f"{value} is no time zone: {hint}") from None
     return value
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=100)]
-Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
+Text = Annotated[str, Field(min_length=1)]
+Duration = Annotated[
+    dt.timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(duration_text),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[1-9]\d* (second|minute|hour|day)s?$",
+            "examples": ["30 minutes", "2 hours", "1 day"],
+        }
+    ),
+]
 #: Customer.io numbers types from 1 and writes the number as text.
 ObjectTypeId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
-Cron = Annotated[str, AfterValidator(_cron)]
+#: YAML has lists where the models, which nobody changes, have tuples.
+_TUPLE = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
-class SegmentSpec(_Part):
-    """A manual segment, by one of the two.
-
-    Attributes:
-        id: Its number.
-        name: Its name; created when there is none. The connection then needs an App API key.
-    """
+class Segment(_Part):
+    """A manual segment, by one of the two."""
 
     id: int | None = Field(default=None, ge=1)
-    name: str | None = Field(default=None, min_length=1)
+    """The segment's number."""
+    name: Text | None = None
+    """Its name; created when there is none. The connection then needs an App API key."""
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -60,86 +126,166 @@ class SegmentSpec(_Part):
         return self
 
 
-class PeopleSpec(_Part):
-    """The people to import.
+class _Query(_Part):
+    # Either of the two in a spec; when it is loaded, `query` has the text in any case.
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: schema.update(
+            required=[key for key in schema["required"] if key != "query"],
+            oneOf=[{"required": ["query"]}, {"required": ["query_file"]}],
+        )
+    )
 
-    Attributes:
-        query: One SELECT with ``{{ last_sync_time }}``.
-        identify_by: The column that names a person; by default id, and email where a row's id is NULL.
-        segment: The manual segment to which they are added.
-    """
+    query: Text
+    """One SELECT; `{{ last_sync_time }}` in it is the Unix time from which to read changes."""
+    query_file: Text | None = None
+    """A file with the query instead, beside the spec."""
 
-    query: str = Field(min_length=1)
+
+class People(_Query):
+    """The people to import: a person a row, an attribute a column."""
+
     identify_by: Literal["id", "email"] | None = None
-    segment: SegmentSpec | None = None
+    """The column that names a person; by default id, and email where a row's id is NULL."""
+    segment: Segment | None = None
+    """The manual segment to which they are added."""
 
 
-class ObjectsSpec(_Part):
-    """The objects to import.
-
-    Attributes:
-        object_type_id: The type of all of them.
-        query: One SELECT with ``{{ last_sync_time }}``; ``object_id`` names an object.
-    """
+class Objects(_Query):
+    """The objects to import: an object a row, named by its column `object_id`."""
 
     object_type_id: ObjectTypeId
-    query: str = Field(min_length=1)
+    """The type of all of them: its number in Customer.io, as text."""
 
 
-class RelationshipsSpec(_Part):
-    """The relationships to set or remove.
+class Relationships(_Query):
+    """The relationships to set, or to remove where the column `deleted` is true."""
 
-    Attributes:
-        query: One SELECT with ``{{ last_sync_time }}``: ``object_id``, a person's column, maybe ``deleted``.
-        identify_by: The person's column.
-        object_type_id: The type of the objects; with objects, theirs by default.
-    """
-
-    query: str = Field(min_length=1)
     identify_by: Literal["id", "email"] = "id"
+    """The column that names the person; `object_id` names the object."""
     object_type_id: ObjectTypeId | None = None
+    """The type of the objects; by default that of `objects`."""
 
 
-class SyncSpec(_Part):
-    """One sync.
+class Schedule(_Part):
+    """When to run: one of the three. A text alone is a cron expression."""
 
-    Attributes:
-        name: Unique in its workspace.
-        description: For people.
-        workspace: The workspace's name; its syncs run one at a time.
-        schedule: When to run, as cron; without it only when somebody triggers it.
-        start_date: No scheduled run before this day.
-        postgres_conn_id: The source.
-        customerio_conn_id: The workspace; by default ``customerio_<workspace>``.
-        people: The people to import.
-        objects: The objects to import instead.
-        relationships: What to relate afterwards.
-        nulls: What a NULL attribute does.
-        timestamps: Dates and times as Unix seconds or as ISO 8601.
-        overlap: How far to look back where the source hides transactions in flight.
-        max_lookback: How far to look back at most for a long transaction.
-        retries: How often Airflow tries again after a run that could not come to its end.
-        owner: Shown in Airflow.
-        tags: Shown in Airflow, besides our own.
-    """
+    model_config = ConfigDict(
+        json_schema_extra=lambda schema: schema.update(type=["string", "object"], minProperties=1)
+    )
+
+    cron: Annotated[str, AfterValidator(_cron)] | None = None
+    """Five fields: minute, hour, day of month, month, day of week."""
+    every: Annotated[Duration, AfterValidator(_every)] | None = None
+    """A time that divides a day, such as 30 minutes, 2 hours or 1 day; from midnight on."""
+    assets: Annotated[tuple[Text, ...], _TUPLE] = ()
+    """URIs of assets: run when all of them were updated."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {"cron": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if sum(map(bool, (self.cron, self.every, self.assets))) != 1:
+            raise ValueError("give a cron expression, every or assets, one of the three")
+        return self
+
+
+class Notifier(_Part):
+    """Somebody to tell."""
+
+    notifier: Text
+    """Import path of an Airflow notifier."""
+    arguments: dict[str, Any] = {}
+    """What it is given; its templates know `{{ summary.rows_failed }}` and all else of the summary."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.make()
+        return self
+
+    def make(self) -> BaseNotifier:
+        """Make the notifier.
+
+        Raises:
+            ValueError: There is none, or it refuses its arguments.
+        """
+        return make_notifier(self.notifier, self.arguments)
+
+
+Notifiers = Annotated[tuple[Notifier, ...], _TUPLE]
+
+
+class _Shared(_Part):
+    """What `defaults.yaml` may say for all specs of its folder and the folders in it."""
+
+    customerio_conn_id: Text | None = None
+    """The connection of the workspace; by default customerio_<workspace>."""
+    schedule: Schedule | None = None
+    """When to run; without it only when somebody triggers it."""
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    """The time zone of the schedule."""
+    spread: bool = False
+    """Move a sync with `every` to a minute of its own in its interval, so that not all start at once."""
+    start_date: dt.date | None = Field(default=None, strict=False)
+    """No scheduled run before this day."""
+    nulls: Literal["remove", "skip"] = "remove"
+    """What a NULL attribute does: remove the attribute, or leave it as it was."""
+    timestamps: Literal["unix", "iso"] = "unix"
+    """Dates and times as Unix seconds or as ISO 8601."""
+    overlap: Duration = dt.timedelta(minutes=1)
+    """How far to look back where the source hides transactions in flight."""
+    max_lookback: Duration = dt.timedelta(hours=1)
+    """How far to look back at most for a long transaction."""
+    statement_timeout: Duration | None = None
+    """How long Postgres may take for the next rows; by default as long as the server lets it."""
+    execution_timeout: Duration | None = None
+    """How long a run may take."""
+    retries: int = Field(default=2, ge=0)
+    """How often Airflow tries again after a run that could not come to its end."""
+    max_consecutive_failed_dag_runs: int = Field(default=0, ge=0)
+    """After so many failed runs in a row Airflow pauses the DAG; 0 for never."""
+    owner: Text = "airflow"
+    """Whom to ask; shown in Airflow."""
+    owner_links: dict[str, Text] = {}
+    """Where an owner's name leads: a URL, or mailto:."""
+    tags: Annotated[tuple[Tag, ...], _TUPLE] = ()
+    """Shown in Airflow, besides our own."""
+    on_success: Notifiers = ()
+    """Whom to tell when a run Completed."""
+    on_failure: Notifiers = ()
+    """Whom to tell when a run failed, or some of its rows."""
+    on_skipped: Notifiers = ()
+    """Whom to tell when a run was Skipped."""
+
+
+class Defaults(_Shared):
+    """The file `defaults.yaml`; the nearest one wins."""
+
+    workspace: Name | None = None
+    """The workspace's name; its syncs run one at a time."""
+    postgres_conn_id: Text | None = None
+    """The connection of the source."""
+
+
+class SyncSpec(_Shared):
+    """One sync: one file."""
 
     name: Name
+    """Unique in its workspace."""
     description: str = ""
+    """For people."""
     workspace: Name
-    schedule: Cron | None = None
-    start_date: dt.date | None = None
-    postgres_conn_id: str = Field(min_length=1)
-    customerio_conn_id: str = ""
-    people: PeopleSpec | None = None
-    objects: ObjectsSpec | None = None
-    relationships: RelationshipsSpec | None = None
-    nulls: Literal["remove", "skip"] = "remove"
-    timestamps: Literal["unix", "iso"] = "unix"
-    overlap: Duration = dt.timedelta(minutes=1)
-    max_lookback: Duration = dt.timedelta(hours=1)
-    retries: int = Field(default=2, ge=0)
-    owner: str = "airflow"
-    tags: tuple[Annotated[str, Field(max_length=100)], ...] = ()
+    """The workspace's name; its syncs run one at a time."""
+    postgres_conn_id: Text
+    """The connection of the source."""
+    people: People | None = None
+    """The people to import."""
+    objects: Objects | None = None
+    """The objects to import instead."""
+    relationships: Relationships | None = None
+    """What to relate afterwards."""
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
@@ -147,8 +293,28 @@ class SyncSpec(_Part):
             raise ValueError("give people or objects, one of the two")
         if self.relationships and not (self.relationships.object_type_id or self.objects):
             raise ValueError("relationships needs object_type_id, the type of the objects")
+        if self.spread and not (self.schedule and self.schedule.every):
+            raise ValueError(
+                "spread needs a schedule such as every: 1 hour; a cron expression says exactly when"
+            )
         return self
 
+    @property
+    def dag_id(self) -> str:
+        """The id of its DAG."""
+        return dag_id(self.workspace, self.name)
+
+    @property
     def connection(self) -> str:
         """The connection of the workspace."""
         return self.customerio_conn_id or connection_id(self.workspace)
+
+    @property
+    def crons(self) -> list[str]:
+        """When it runs, as cron expressions; none without a schedule, or with one of assets."""
+        if not self.schedule:
+            return []
+        if self.schedule.every:
+            offset = spread_offset(self.dag_id, self.schedule.every) if self.spread else 0
+            return crons_for(self.schedule.every, offset)
+        return [self.schedule.cron] if self.schedule.cron else []

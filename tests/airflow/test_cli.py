@@ -31,13 +31,13 @@ def test_validate_accepts_good_specs_and_names_file_and_line_of_a_wrong_key(tmp_
     bad.write_text(GOOD + "shedule: '* * * * *'\n")
     done = airflow_command("customerio", "validate", str(tmp_path))
     assert done.returncode == 1
-    assert f"{bad}:6: shedule is no key of a spec: did you mean schedule?" in done.stderr
+    assert f"{bad}:6:1: shedule is no key of a spec: did you mean schedule?" in done.stderr
 
 
 def test_validate_says_so_when_there_are_no_specs(tmp_path: Path) -> None:
     """A mistyped folder is no success."""
     done = airflow_command("customerio", "validate", str(tmp_path / "nowhere"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "nowhere" in done.stderr
 
 
@@ -115,7 +115,7 @@ def test_preview_of_a_spec_that_cannot_be_used_says_why(connected: Airflow, tmp_
     spec.write_text(GOOD + "shedule: '* * * * *'\n")
     done = airflow_command("customerio", "preview", str(spec))
     assert done.returncode == 1
-    assert f"{spec}:6: shedule" in done.stderr
+    assert f"{spec}:6:1: shedule" in done.stderr
     spec.write_text(GOOD.replace("SELECT 1 AS id", "SELECT id FROM nowhere"))
     done = airflow_command("customerio", "preview", str(spec))
     assert done.returncode == 1

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from airflow_provider_cio.specs import find_specs, load_spec
+from airflow_provider_cio.specs import SpecFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -403,8 +403,9 @@ def test_workers_can_be_scaled() -> None:
 
 def test_connections_are_optional() -> None:
     """Those of the specs reach the containers, if .env has them: empty ones would hide those of the UI."""
-    specs = [load_spec(path) for path in find_specs(ROOT / "dags" / "syncs")]
-    used = {name for spec in specs for name in (spec.postgres_conn_id, spec.connection())}
+    folder = SpecFolder(ROOT / "dags" / "syncs")
+    specs = [folder.load(path) for path in folder.paths()]
+    used = {name for spec in specs for name in (spec.postgres_conn_id, spec.connection)}
     assert passed_on() == {f"AIRFLOW_CONN_{name.upper()}" for name in used}
     assert not passed_on() & {variable.name for variable in variables(COMPOSE)}
 

@@ -1,0 +1,137 @@
+"""What pydantic finds wrong, at its place in the file and in the words of a spec."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+from airflow_provider_cio.specs.faults import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
+
+    from airflow_provider_cio.specs.document import Document
+    from airflow_provider_cio.specs.faults import Fault
+
+#: What a text may look like, by the pattern that says it to machines.
+_PATTERNS = {
+    "^[a-z0-9_]+$": "may only have the letters a to z, digits and _",
+    "^[1-9][0-9]*$": 'is the number of a type in Customer.io, as text, such as "1"',
+}
+_KINDS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+}
+#: Keys that people look for in the wrong place.
+_ELSEWHERE = {
+    "every": "belongs under schedule, as in schedule: {every: 30 minutes}",
+    "cron": 'is the value of schedule, as in schedule: "*/30 * * * *"',
+    "assets": "belongs under schedule, as in schedule: {assets: [...]}",
+    "query": "belongs under people, objects or relationships",
+    "segment": "belongs under people",
+    "identify_by": "belongs under people or relationships",
+    "object_type_id": "belongs under objects or relationships",
+}
+
+
+def fault_of(error: ErrorDetails, documents: Sequence[Document], model: type[BaseModel]) -> Fault:
+    """Turn an error of pydantic into a fault.
+
+    Args:
+        error: One error.
+        documents: The spec and the defaults that it was made of, the nearest first.
+        model: What they should be.
+    """
+    location = error["loc"]
+    document = next((each for each in documents if location and location[0] in each.content), documents[0])
+    whole = not location or error["type"] in ("missing", "extra_forbidden")
+    place = document.key(location) if whole else document.value(location)
+    return document.fault(place, _message(error, document, model))
+
+
+def _message(error: ErrorDetails, document: Document, model: type[BaseModel]) -> str:
+    location, context = error["loc"], error.get("ctx", {})
+    where = _where(location, document.content)
+    match error["type"]:
+        case "missing":
+            said = "is missing: give query or query_file" if location[-1] == "query" else "is missing"
+        case "extra_forbidden":
+            said = f"is no key {_unknown(location, model)}"
+        case "literal_error":
+            allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            said = f"cannot be {error['input']}: {did_you_mean(str(error['input']), allowed)}"
+        case "string_pattern_mismatch":
+            said = _PATTERNS[context["pattern"]]
+        case "value_error":
+            return f"{where}: {context['error']}" if where else str(context["error"])
+        case kind if kind in _KINDS:
+            said = f"has to be {_KINDS[kind]}{_instead(error, document)}"
+        case _:
+            said = error["msg"].replace("Input should", "has to").replace("should", "has to")
+    return f"{where} {said}"
+
+
+def _where(location: tuple[int | str, ...], content: Any) -> str:
+    """Name a place as the file has it: a text may be short for a mapping."""
+    for depth, step in enumerate(location):
+        if not isinstance(content, (dict, list)):
+            return ".".join(map(str, location[:depth]))
+        content = content.get(step) if isinstance(content, dict) else content[int(step)]
+    return ".".join(map(str, location))
+
+
+def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """Say what may be meant by a key that is not known."""
+    *parents, last = location
+    holder = _model_at(parents, model)
+    allowed = list(holder.model_fields)
+    hint = did_you_mean(str(last), allowed)
+    if "mean" not in hint and not parents and last in _ELSEWHERE:
+        return f"here: it {_ELSEWHERE[str(last)]}"
+    if parents:
+        return f"of {'.'.join(str(step) for step in parents)}: {hint}"
+    if holder is not model or "name" in allowed:
+        return f"of a spec: {hint}"
+    if last in ("name", "description", "people", "objects", "relationships"):
+        return "of defaults: every spec has its own"
+    return f"of defaults: {hint}"
+
+
+def _instead(error: ErrorDetails, document: Document) -> str:
+    """Say what YAML makes of a text without quotes."""
+    value, written = error["input"], document.written(error["loc"])
+    if value is None:
+        return ", and is empty"
+    if error["type"] != "string_type" or not written:
+        return ""
+    names = {bool: "a boolean", int: "a number", float: "a number", dt.date: "a date", dt.datetime: "a time"}
+    name = names.get(type(value))
+    shown = value if error["loc"][-1] == "object_type_id" else written
+    return f': {written} without quotes is {name} in YAML, so write "{shown}"' if name else ""
+
+
+def _model_at(parents: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]:
+    """Find the model that the keys at a place belong to."""
+    for step in parents:
+        if isinstance(step, str):
+            model = next(_models(model.model_fields[step].annotation))
+    return model
+
+
+def _models(annotation: Any) -> Any:
+    """Find the models within a type such as `tuple[Notifier, ...] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        if part is not NoneType and part is not Ellipsis:
+            yield from _models(part)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_cio.errors import SpecError
+from airflow_provider_cio.specs import SpecFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_cio.specs import SyncSpec
+
+GOOD = """\
+name: active_people
+workspace: production
+postgres_conn_id: warehouse
+people:
+  query: SELECT id FROM people
+"""
+
+
+class Folder:
+    """A folder with specs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def load(self, text: str = GOOD, name: str = "spec.yaml") -> SyncSpec:
+        """Write a spec and load it."""
+        return SpecFolder(self.root).load(self.write(name, text))
+
+    def faults(self, text: str, name: str = "spec.yaml") -> list[str]:
+        """Write a spec that cannot be used and list what is wrong, each with its file, line and column."""
+        with pytest.raises(SpecError) as error:
+            self.load(text, name)
+        return [
+            f"{fault.path.relative_to(self.root)}:{fault.line}:{fault.column}: {fault.message}"
+            for fault in error.value.faults
+        ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
