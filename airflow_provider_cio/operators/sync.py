@@ -155,7 +155,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the query with the last sync time."""
-        context["summary"] = Summary(0).as_dict()  # type: ignore[typeddict-unknown-key] # for callbacks
+        context["summary"] = self._outcome(Summary(0))  # type: ignore[typeddict-unknown-key] # for callbacks
         try:
             self._stored_sync_time = LastSyncTime(self.workspace, self.sync).read()
         except ConfigurationError as error:
@@ -222,7 +222,7 @@ class CustomerIOSyncOperator(BaseOperator):
             return
         summary.status = Status.SKIPPED
         summary.finished_at = summary.started_at
-        self._leave(context, summary.as_dict())
+        self._leave(context, self._outcome(summary))
         raise AirflowSkipException(
             f"{Status.SKIPPED}: at {due:%H:%M:%S} {busy.sync} was importing into the workspace"
             f" ({busy.start:%H:%M:%S} to {busy.end:%H:%M:%S} UTC). The next interval tries again."
@@ -309,13 +309,16 @@ class CustomerIOSyncOperator(BaseOperator):
     def _tell(self, context: Context, summary: Summary, report: Report) -> dict[str, Any]:
         """Leave the summary where people and other tasks look for it."""
         self.report_url = _report_url(context) if report.location else ""
-        outcome = {**summary.as_dict(), "report": report.location, "report_url": self.report_url or None}
+        outcome = self._outcome(summary, report.location)
         self._leave(context, outcome)
         for line in summary.lines():
             self.log.info(line)
         if report.location:
             self.log.info("All rejected rows: %s (%s)", self.report_url, report.location)
         return outcome
+
+    def _outcome(self, summary: Summary, report: str | None = None) -> dict[str, Any]:
+        return {**summary.as_dict(), "report": report, "report_url": self.report_url or None}
 
     def _leave(self, context: Context, outcome: dict[str, Any]) -> None:
         """Leave a summary to other tasks and to the callbacks of this one."""
