@@ -155,6 +155,11 @@ class AirflowClient:
         ]
         return tasks
 
+    def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """Say that a task has failed, which ends it."""
+        path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}"
+        self.request("PATCH", path, {"new_state": "failed"})
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """What a task has left under this key; None if nothing."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/xcomEntries"

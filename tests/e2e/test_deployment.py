@@ -46,6 +46,14 @@ postgres_conn_id: warehouse
 people:
   query: SELECT id, filler FROM many WHERE extract(epoch FROM updated_at) > {{ last_sync_time }}
 """
+SLOW_DAG = "customerio.production.slow"
+SLOW_SPEC = """\
+name: slow
+workspace: production
+postgres_conn_id: warehouse
+people:
+  query: SELECT 'x' AS id FROM pg_sleep(600)
+"""
 DAGS = Path(__file__).parents[2] / "dags"
 
 
@@ -74,10 +82,11 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Give a deployment with the demo's specs and one more."""
+    """Give a deployment with the demo's specs and two more."""
     folder = tmp_path_factory.mktemp("deployment")
     shutil.copytree(DAGS, folder / "dags")
     (folder / "dags" / "syncs" / "many.yaml").write_text(MANY_SPEC)
+    (folder / "dags" / "syncs" / "slow.yaml").write_text(SLOW_SPEC)
     with (
         LocalPostgres(folder) as postgres,
         EmulatorProcess(faults=True) as emulator,
@@ -104,7 +113,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         with LocalAirflow(
             folder / "airflow", dags_folder=folder / "dags", connections=connections, environment=environment
         ) as airflow:
-            for dag_id in (PEOPLE_DAG, COMPANIES_DAG, SIGNUPS_DAG, MANY_DAG):
+            for dag_id in (PEOPLE_DAG, COMPANIES_DAG, SIGNUPS_DAG, MANY_DAG, SLOW_DAG):
                 airflow.client.wait_for_dag(dag_id)
                 airflow.client.unpause(dag_id)
             yield Deployment(postgres, LocalWorkspace(emulator), newsletter, airflow)
@@ -238,6 +247,24 @@ def test_a_killed_task_is_tried_again_and_nothing_is_missing(deployment: Deploym
     }
     assert stats(deployment)["people"] == people + MANY
     assert before - 5 < int(client.variable(key) or 0) < time.time()
+
+
+def test_a_run_that_somebody_marks_as_failed_stops(deployment: Deployment) -> None:
+    """The query that is under way on the source is ended, too; nothing is tried again."""
+    client = deployment.airflow.client
+    run_id = client.trigger(SLOW_DAG)
+
+    def under_way() -> bool:
+        with deployment.postgres.connect() as connection:
+            active = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND state = 'active'"
+            return connection.execute(active).fetchone() is not None
+
+    wait_until(under_way, what="The query", seconds=60)
+    client.mark_failed(SLOW_DAG, run_id, "sync")
+    wait_until(lambda: not under_way(), what="The end of the query", seconds=60)
+    assert client.wait_for_run(SLOW_DAG, run_id) == "failed"
+    (instance,) = client.task_instances(SLOW_DAG, run_id)
+    assert (instance["state"], instance["try_number"]) == ("failed", 1)
 
 
 def stats(deployment: Deployment) -> dict[str, int]:

@@ -16,11 +16,28 @@ from demo.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FACTORY = """\
 from pathlib import Path
 from airflow_provider_cio.dag_factory import build_dags
 globals().update(build_dags(Path(__file__).parent / "syncs"))
+"""
+#: A notifier of somebody's own.
+NOTIFIER = """\
+from pathlib import Path
+from airflow.sdk import BaseNotifier
+
+class FileNotifier(BaseNotifier):
+    template_fields = ("text",)
+
+    def __init__(self, path, text):
+        super().__init__()
+        self.path, self.text = path, text
+
+    def notify(self, context):
+        with Path(self.path).open("a") as file:
+            file.write(self.text + "\\n")
 """
 #: Longer than a minute, so that the next interval comes while it runs.
 SLOW = "SELECT '{name}' AS id FROM pg_sleep(68)"
@@ -52,8 +69,9 @@ class Run:
 class Scheduled:
     """An Airflow that runs five syncs of three workspaces every minute."""
 
-    def __init__(self, airflow: LocalAirflow) -> None:
+    def __init__(self, airflow: LocalAirflow, told: Path) -> None:
         self.airflow = airflow
+        self.told = told
 
     def runs(self, sync: str) -> list[Run]:
         """List the runs of a sync, the oldest first."""
@@ -108,10 +126,15 @@ def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
     syncs = folder / "dags" / "syncs"
     syncs.mkdir(parents=True)
     (folder / "dags" / "customerio_syncs.py").write_text(FACTORY)
+    (folder / "dags" / "notifiers_of_our_own.py").write_text(NOTIFIER)
+    told = folder / "told"
+    told.touch()
     for (workspace, name), query in SYNCS.items():
         (syncs / f"{workspace}_{name}.yaml").write_text(
             f"name: {name}\nworkspace: {workspace}\npostgres_conn_id: warehouse\nschedule: '* * * * *'\n"
             f"retries: 0\npeople:\n  query: {query.format(name=name)}\n"
+            "on_skipped:\n- notifier: notifiers_of_our_own.FileNotifier\n"
+            f"  arguments: {{path: {told}, text: '{{{{ dag.dag_id }}}} {{{{ summary.status }}}}'}}\n"
         )
     with LocalPostgres(folder) as postgres, EmulatorProcess() as emulator:
         customerio = {
@@ -136,7 +159,7 @@ def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
                 time.sleep(15)  # all of them shall see the same first minute
             for dag_id in dag_ids:
                 airflow.client.unpause(dag_id)
-            scheduled = Scheduled(airflow)
+            scheduled = Scheduled(airflow, told)
             yield scheduled
             print(scheduled.table())  # noqa: T201 - what pytest -s is for
 
@@ -170,6 +193,12 @@ def test_an_overrun_skips_intervals_of_its_workspace_and_nothing_else(scheduled:
         summary = client.xcom(skipped.dag_id, skipped.run_id, "sync", "summary")
         assert (summary["status"], summary["requests"]) == ("Skipped", 0)
         assert client.wait_for_run(skipped.dag_id, skipped.run_id) == "success"
+
+    # Whoever wants to know is told.
+    assert sorted(set(scheduled.told.read_text().splitlines())) == [
+        "customerio.busy.quick Skipped",
+        "customerio.busy.slow Skipped",
+    ]
 
     # A person who triggers a run does not want to hear that it was skipped.
     assert client.wait_for_run("customerio.busy.quick", manual) == "success"

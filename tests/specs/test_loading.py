@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_cio.errors import SpecError
 from airflow_provider_cio.specs import SpecFolder
+from airflow_provider_cio.specs.shown import spec_text
 from tests.specs.conftest import GOOD
 
 if TYPE_CHECKING:
@@ -108,3 +109,18 @@ def test_names_are_read_from_a_broken_spec(folder: Folder) -> None:
     assert names(folder.write("a.yaml", "name: broken # not yet\npeople: [\n")) == ("production", "broken")
     assert names(folder.write("b.yaml", "workspace: 'eu'\nname: \"quoted\"\n\t")) == ("eu", "quoted")
     assert names(folder.write("c.yaml", "people: []\n")) is None
+
+
+def test_what_a_spec_becomes_can_be_shown(folder: Folder) -> None:
+    """With its defaults, the names by which one finds it in Airflow, and its times; as YAML that loads."""
+    folder.write("defaults.yaml", "owner: growth\nschedule: {every: 90 minutes}\n")
+    text = spec_text(folder.load(GOOD + "  segment: {id: 7}\n"))
+    assert text.startswith(
+        "# DAG customerio.production.active_people, pool customerio.production\n"
+        "# Variable customerio.production.active_people.last_sync_time\n"
+        "# runs at 0 */3 * * * and at 30 1-23/3 * * * (UTC)\n"
+        "name: active_people\n"
+    )
+    shown = folder.load(text, "shown.yaml")
+    assert shown == folder.load(GOOD + "  segment: {id: 7}\ncustomerio_conn_id: customerio_production\n")
+    assert (shown.owner, shown.overlap) == ("growth", dt.timedelta(minutes=1))
