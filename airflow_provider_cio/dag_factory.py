@@ -133,6 +133,9 @@ def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
             errors[path] = error
     for path, fault in errors.items():
         message = str(fault) if isinstance(fault, SpecError) else f"{path}: {type(fault).__name__}: {fault}"
+        message = message.replace(
+            f"{specs.root.parent}/", ""
+        )  # where a DAG bundle is checked out tells nobody
         log.error("%s", message)
         names = specs.names(path)
         own = dag_id(*names) if names else ""
@@ -230,7 +233,7 @@ def _broken(name: str, error: str) -> DAG:
         schedule=None,
         tags={_TAG, _SPEC_ERROR},
         description="This spec cannot be used",
-        doc_md=f"**This spec cannot be used.** Correct it, and its DAG comes back.\n\n```\n{error}\n```\n",
+        doc_md=f"**This spec cannot be used.** Mend it, and its DAG comes back.\n\n```text\n{error}\n```\n",
     )
     _BrokenSpecOperator(task_id="sync", dag=dag, error=error)
     return dag

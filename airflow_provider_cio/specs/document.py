@@ -83,11 +83,13 @@ class Document:
     def within(self, location: Sequence[int | str], line: int, column: int, length: int) -> Place:
         """Find a place in a text, from its own lines and columns."""
         node = self._find(location)[1]
-        if not isinstance(node, yaml.ScalarNode) or node.style != "|":
-            return self.value(location)  # folded and quoted texts have other lines than the file
-        number = node.start_mark.line + 1 + line
-        text, own = self._line(number), node.value.split("\n")[line - 1]
-        return Place(number, text.find(own) + column, length)
+        if not isinstance(node, yaml.ScalarNode):
+            return self.value(location)
+        number = node.start_mark.line + line + (node.style == "|")
+        found = self._line(number).find(node.value.split("\n")[line - 1])
+        if found < 0:  # folded and quoted texts may have other lines than the file
+            return self.value(location)
+        return Place(number, found + column, length)
 
     def _line(self, number: int) -> str:
         lines = self._text.splitlines()

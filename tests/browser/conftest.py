@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 DAG = "customerio.production.active_people"
 _DAGS = Path(__file__).parents[2] / "dags"
+_BROKEN_SPECS = {
+    "churned.yaml": "name: churned\nworkspace: production\npostgres_conn_id: warehouse\nnulls: drop\n"
+    "people:\n  query: SELECT id, email FROM people WHERE updated_at >= {{ last_synctime }}\n",
+    "invoices.yaml": "name: invoices\nworkspace: production\nobjects:\n"
+    "\tquery: SELECT id AS object_id FROM invoices\n",
+    "trials.yaml": "nam: trials\nworkspace: newsletter\npeople: {query: SELECT 1 AS id}\n",
+}
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -48,8 +55,11 @@ class Pages:
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    """Give the pages of a deployment in which 5,000 people were imported, and then 50."""
+    """Give a deployment in which 5,000 people were imported, and then 50; three of its specs are broken."""
     folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(_DAGS, folder / "dags")
+    for name, text in _BROKEN_SPECS.items():
+        (folder / "dags" / "syncs" / name).write_text(text)
     with LocalPostgres(folder) as postgres, DemoWorkspace() as workspace:
         with postgres.connect() as connection:
             create_sample_database(connection)
@@ -59,7 +69,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         }
         with LocalAirflow(
             folder / "airflow",
-            dags_folder=_DAGS,
+            dags_folder=folder / "dags",
             connections=connections,
             environment={
                 "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",

@@ -46,6 +46,21 @@ def test_the_trigger_form_offers_full_refresh_and_dry_run(pages: Pages, page: Pa
     take_picture(page, "trigger", tmp_path)
 
 
+def test_broken_specs_are_in_the_list_and_say_what_is_wrong(pages: Pages, page: Page, tmp_path: Path) -> None:
+    """Each has its tag among the DAGs, which all run on, and every mistake in its docs."""
+    pages.log_in(page)
+    page.goto(f"{pages.airflow.url}/dags?tags=customerio")
+    expect(page.get_by_text("spec-error")).to_have_count(3)
+    for name in (DAG, "customerio.production.churned", "customerio_spec_error.trials"):
+        expect(page.get_by_text(name).first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    take_picture(page, "broken-specs", tmp_path)
+    page.goto(f"{pages.airflow.url}/dags/customerio.production.churned/details")
+    page.get_by_role("button", name="Dag Docs").first.click()
+    expect(page.get_by_text("nulls cannot be drop").first).to_be_visible()
+    take_picture(page, "broken-spec", tmp_path)
+
+
 def test_airflow_lists_provider_and_pool(pages: Pages, page: Page) -> None:
     """Whoever looks for them under Admin finds them."""
     pages.log_in(page)

@@ -72,6 +72,10 @@ MISTAKES = [
     (GOOD + "spread: 'yes'\n", "6:9: spread has to be true or false"),
     (GOOD + "on: x\n", "6:1: on is no key of a spec"),
     (GOOD.replace("warehouse", ""), "3:18: postgres_conn_id has to be a text, and is empty"),
+    # Templates, also in a query of one line
+    (GOOD.replace("FROM people", "FROM people WHERE at > {{ now }}"), "5:46: {{ now }} is not known here"),
+    (GOOD.replace("SELECT id FROM people", '"SELECT {{ now }}"'), "5:21: {{ now }} is not known here"),
+    (GOOD.replace("SELECT id FROM people", "|2\n    SELECT id\n      , {{ now }}"), "7:12: {{ now }} is"),
     # What is no YAML
     (GOOD + "name: again\n", "6:1: name is here twice: YAML would take the last one only"),
     (GOOD + "people:\n\tquery: SELECT 1\n", "7:1: is indented with a tab: YAML wants spaces"),
