@@ -34,6 +34,46 @@ def test_validate_accepts_good_specs_and_names_file_and_line_of_a_wrong_key(tmp_
     assert f"{bad}:6:1: shedule is no key of a spec: did you mean schedule?" in done.stderr
 
 
+def test_validate_lists_the_mistakes_of_all_files(tmp_path: Path) -> None:
+    """As text with the line and a caret, as annotations of GitHub Actions, or as JSON; each mistake once."""
+    (tmp_path / "defaults.yaml").write_text("retrys: 3\n")
+    (tmp_path / "a.yaml").write_text(GOOD + "nulls: drop\n")
+    (tmp_path / "b.yaml").write_text(GOOD.replace("name: a", "name: b"))
+    done = airflow_command("customerio", "validate", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "0 specs are valid, 2 files have mistakes\n")
+    assert done.stderr == (
+        f"{tmp_path}/a.yaml:6:8: nulls cannot be drop: allowed are remove, skip\n"
+        "    6 | nulls: drop\n"
+        "      |        ^^^^\n"
+        f"{tmp_path}/defaults.yaml:1:1: retrys is no key of defaults: did you mean retries?\n"
+        "    1 | retrys: 3\n"
+        "      | ^^^^^^\n"
+    )
+    done = airflow_command("customerio", "validate", str(tmp_path), "--format", "github")
+    assert done.returncode == 1
+    nulls, retries = done.stdout.splitlines()
+    assert (
+        nulls
+        == f"::error file={tmp_path}/a.yaml,line=6,col=8::nulls cannot be drop: allowed are remove, skip"
+    )
+    assert retries.startswith(f"::error file={tmp_path}/defaults.yaml,line=1,col=1::retrys is no key")
+    done = airflow_command("customerio", "validate", str(tmp_path), "--format", "json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["valid"] == []
+    assert [(fault["line"], fault["column"]) for fault in found["faults"]] == [(6, 8), (1, 1)]
+
+
+def test_validate_shows_what_specs_become(tmp_path: Path) -> None:
+    """Each with its defaults."""
+    (tmp_path / "defaults.yaml").write_text("owner: growth\n")
+    (tmp_path / "a.yaml").write_text(GOOD)
+    done = airflow_command("customerio", "validate", str(tmp_path), "--show")
+    assert done.returncode == 0
+    assert f"# {tmp_path}/a.yaml\n# DAG customerio.production.a, pool customerio.production\n" in done.stdout
+    assert "\nowner: growth\n" in done.stdout
+
+
 def test_validate_says_so_when_there_are_no_specs(tmp_path: Path) -> None:
     """A mistyped folder is no success."""
     done = airflow_command("customerio", "validate", str(tmp_path / "nowhere"))
