@@ -6,6 +6,7 @@ the DAG.
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime as dt
 import io
@@ -148,6 +149,8 @@ def value_text(value: Any) -> str:
         return value
     if value is None:
         return ""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, (bool, list, dict, msgspec.Raw)):
         return msgspec.json.encode(value).decode()
     return format(value, "f") if isinstance(value, Decimal) else str(value)

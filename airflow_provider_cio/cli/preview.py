@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.json import JSON
+import msgspec
 from rich.markup import escape
+from rich.syntax import Syntax
 from rich.table import Table
 
 from airflow_provider_cio.reports import value_text
@@ -34,7 +35,7 @@ def show(seen: Preview, out: Console) -> None:
         return
     out.print(f"\n[bold]The first operations[/] of {len(seen.operations)}, as they would be sent")
     for operation in seen.operations[:_OPERATIONS]:
-        out.print(JSON(operation.body.decode()))
+        out.print(Syntax(msgspec.json.format(operation.body).decode(), "json", background_color="default"))
     _show_rejections(seen, out)
 
 

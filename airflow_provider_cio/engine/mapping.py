@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.engine.identifiers import UnsendableError
 from airflow_provider_cio.engine.rejection import Rejection
-from airflow_provider_cio.engine.values import FRACTIONS, finite
+from airflow_provider_cio.engine.values import FRACTIONS, JSON, finite, json_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +38,7 @@ class Mapper(ABC):
         self._fractions = [
             (index, _finite_test(column)) for index, column in enumerate(columns) if column.type in FRACTIONS
         ]
+        self._json = [(index, column.name) for index, column in enumerate(columns) if column.type in JSON]
 
     @abstractmethod
     def operation(self, number: int, row: Row) -> Operation:
@@ -56,6 +57,8 @@ class Mapper(ABC):
         for row in self._finite(rows):
             self._rows += 1
             try:
+                if self._json:
+                    self._check_json(row)
                 yield self.operation(self._rows, row)
             except UnsendableError as fault:
                 self.reject(self._rows, row, fault)
@@ -66,6 +69,12 @@ class Mapper(ABC):
         self._on_rejection(
             Rejection(self._query, number, self.name(row), fault.field, fault.reason, fault.message, values)
         )
+
+    def _check_json(self, row: Row) -> None:
+        """Refuse JSON that would spoil its batch."""
+        for index, name in self._json:
+            if row[index] is not None and (fault := json_fault(row[index])):
+                raise UnsendableError(f"attributes.{name}", "invalid", f"{name} {fault}")
 
     def _finite(self, rows: list[Row]) -> list[Row]:
         """Make NULLs of NaN and infinity. They are rare, so rows are only rebuilt where there are some."""

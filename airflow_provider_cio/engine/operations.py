@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -42,12 +41,12 @@ class Operation(msgspec.Struct, gc=False):
         return ("id", identifiers.id) if identifiers.id else ("email", identifiers.email)
 
     def values(self) -> dict[str, Any]:
-        """The row's values as they are sent, by column."""
+        """The row's values as they are sent, by column; numbers and what is nested stay JSON."""
         content = _read(self.body)
-        values = {**content["identifiers"], **content.get("attributes", {})}
-        for relationship in content.get("cio_relationships", ()):
-            values |= relationship["identifiers"] | relationship.get("relationship_attributes", {})
-            values["deleted"] = content["action"] == "delete_relationships"
+        values = content.identifiers | _plain(content.attributes)
+        for relationship in content.cio_relationships:
+            values |= relationship.identifiers | _plain(relationship.relationship_attributes)
+            values["deleted"] = content.action == "delete_relationships"
         return values
 
 
@@ -111,8 +110,32 @@ class _Named(msgspec.Struct):
     identifiers: _AnyIdentifiers
 
 
+class _AnyRelationship(msgspec.Struct):
+    identifiers: dict[str, Any]
+    relationship_attributes: dict[str, msgspec.Raw] = {}
+
+
+class _AnyOperation(msgspec.Struct):
+    action: str
+    identifiers: dict[str, Any]
+    attributes: dict[str, msgspec.Raw] = {}
+    cio_relationships: list[_AnyRelationship] = []
+
+
 _read_names = msgspec.json.Decoder(_Named).decode
-_read = msgspec.json.Decoder(float_hook=Decimal).decode
+_read = msgspec.json.Decoder(_AnyOperation).decode
+_read_plain = msgspec.json.Decoder(str | bool | None).decode
+
+
+def _plain(attributes: dict[str, msgspec.Raw]) -> dict[str, Any]:
+    """Read texts, booleans and NULLs; no number is too large to be kept as it was sent."""
+    values: dict[str, Any] = {}
+    for name, sent in attributes.items():
+        try:
+            values[name] = _read_plain(sent)
+        except msgspec.ValidationError:
+            values[name] = sent
+    return values
 
 
 def encode(operation: IdentifyPerson | IdentifyObject | RelatePerson) -> bytes:

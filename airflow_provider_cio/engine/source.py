@@ -18,7 +18,7 @@ from sqlparse.tokens import Comment, Whitespace
 
 from airflow_provider_cio.engine.values import NATIVE, register_loaders
 from airflow_provider_cio.engine.watermark import read_watermark
-from airflow_provider_cio.errors import QueryError, SourceUnavailableError
+from airflow_provider_cio.errors import ConfigurationError, QueryError, SourceUnavailableError, SyncError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,23 @@ _SAMPLED_ROWS = 16
 _CANCEL_SECONDS = 2
 
 _NATIVE_OIDS = {oid for name in NATIVE for oid in (postgres_types[name].oid, postgres_types[name].array_oid)}
+#: What the values of a type are read as; all others as text. A real becomes the double of the same digits.
+_READ_AS = {postgres_types[name].oid: name for name in NATIVE} | {postgres_types["float4"].oid: "float8"}
+
+#: What a type holds: for an array that is its elements' type, for a domain its base type.
+_DESCRIBE_TYPES = """
+    WITH RECURSIVE described AS (
+        SELECT t.oid, coalesce(e.oid, t.oid) AS held, e.oid IS NOT NULL AS is_array
+        FROM pg_catalog.pg_type t
+        LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+        WHERE t.oid = ANY(%s)
+        UNION ALL
+        SELECT described.oid, d.typbasetype, is_array
+        FROM described JOIN pg_catalog.pg_type d ON d.oid = held AND d.typtype = 'd'
+    )
+    SELECT described.oid, held, is_array, format_type(described.oid, NULL)
+    FROM described JOIN pg_catalog.pg_type t ON t.oid = held AND t.typtype <> 'd'
+"""
 
 _SETTINGS: tuple[LiteralString, ...] = (
     # Plan for all rows: by default a cursor is planned for its first tenth, often with nested loops.
@@ -46,8 +63,25 @@ _SETTINGS: tuple[LiteralString, ...] = (
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     # What is cast to text reads the same on every server.
     "SET LOCAL datestyle = 'ISO, YMD'",
+    "SET LOCAL intervalstyle = 'postgres'",
+    "SET LOCAL extra_float_digits = 3",
+    "SET LOCAL bytea_output = 'hex'",
     "SET LOCAL timezone = 'UTC'",
 )
+
+#: What libpq says when trying again would not help, and what does. Its errors have no codes before there is a
+#: session, so its words have to do; whatever is not among these is taken for something that passes.
+_REMEDIES = {
+    "certificate verify failed": "The server's certificate has to come from an authority in the file that"
+    " sslrootcert names, and neither may have expired.",
+    "does not match host name": "Give the connection a host that the certificate is for; sslmode verify-ca"
+    " trusts every host that the authority vouches for.",
+    "root certificate file": "Let sslrootcert name a PEM file with the server's authority, on every worker.",
+    "server does not support SSL": "Turn TLS on at the server; sslmode prefer also does without.",
+    "no pg_hba.conf entry": "If the server wants TLS, set sslmode to require or verify-full; otherwise its"
+    " pg_hba.conf has to let this user in from this host.",
+    "invalid sslmode value": "It is one of disable, allow, prefer, require, verify-ca and verify-full.",
+}
 
 
 @dataclass(frozen=True)
@@ -75,6 +109,7 @@ class Source:
         overlap: Seconds by which the next last sync time is put back where the source cannot say which
             transactions are in flight.
         max_lookback: Seconds by which a long transaction may put it back.
+        statement_timeout: Seconds that Postgres may take for the next rows; by default what the server says.
         timestamps: What dates and times become.
     """
 
@@ -84,18 +119,27 @@ class Source:
         *,
         overlap: int = 60,
         max_lookback: int = 3600,
+        statement_timeout: int | None = None,
         timestamps: Timestamps = "unix",
     ) -> None:
         self._connect = connect
         self._overlap = overlap
         self._max_lookback = max_lookback
+        self._statement_timeout = statement_timeout
         self._timestamps: Timestamps = timestamps
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def stop(self) -> None:
+        """End the query under way, which otherwise goes on without us; safe in a signal handler."""
+        if self._connection:
+            self._connection.cancel_safe(timeout=_CANCEL_SECONDS)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Open a read-only view of the database as it is now.
 
         Raises:
+            ConfigurationError: The connection's TLS is not what Postgres, or we, can accept.
             SourceUnavailableError: Postgres cannot be reached.
         """
         try:
@@ -111,9 +155,13 @@ class Source:
                 register_loaders(connection, self._timestamps)
                 for setting in _SETTINGS:
                     connection.execute(setting)
+                if self._statement_timeout is not None:
+                    limit = f"{self._statement_timeout}s"
+                    connection.execute("SELECT set_config('statement_timeout', %s, true)", [limit])
+                self._connection = connection
                 yield Snapshot(connection, next_last_sync_time)
         except psycopg.OperationalError as error:
-            raise SourceUnavailableError(f"Postgres cannot be reached: {_first_line(error)}") from None
+            raise _unreachable(_first_line(error)) from None
 
 
 class Snapshot:
@@ -143,7 +191,7 @@ class Snapshot:
         """
         cursor = self._declare(sql.SQL(query))
         columns = self._columns(cursor)
-        if first is not None or any(to_text for _, to_text in columns):
+        if first is not None or any(cast for _, cast in columns):
             # Only now it is known which columns have no JSON form: read those as text.
             cursor.close()
             cursor = self._declare(_wrapped(query, columns, first))
@@ -167,24 +215,18 @@ class Snapshot:
             raise QueryError(f"Postgres refuses the query: {_first_line(error)}") from None
 
     def _columns(self, cursor: psycopg.ServerCursor[Row]) -> list[tuple[Column, LiteralString]]:
-        """Describe a query's columns, each with the cast to text that it needs, if any."""
+        """Describe a query's columns, each with the cast that it needs, if any."""
         description = cursor.description or []
-        found = self._connection.execute(
-            "SELECT t.oid, coalesce(e.typname, t.typname), e.oid IS NOT NULL, format_type(t.oid, NULL)"
-            " FROM pg_catalog.pg_type t"
-            " LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'"
-            " WHERE t.oid = ANY(%s)",
-            [[column.type_code for column in description]],
-        )
-        types = {oid: (name, array, shown) for oid, name, array, shown in found}
+        found = self._connection.execute(_DESCRIBE_TYPES, [[column.type_code for column in description]])
+        types = {oid: (held, array, shown) for oid, held, array, shown in found}
         columns: list[tuple[Column, LiteralString]] = []
         for described in description:
-            name, array, shown = types[described.type_code]
-            if described.type_code in _NATIVE_OIDS:
-                columns.append((Column(described.name, name, array, shown), ""))
-            else:
-                cast: LiteralString = "::text[]" if array else "::text"
-                columns.append((Column(described.name, "text", array, shown), cast))
+            held, array, shown = types[described.type_code]
+            column = Column(described.name, _READ_AS.get(held, "text"), array, shown)
+            cast: LiteralString = ""
+            if described.type_code not in _NATIVE_OIDS:
+                cast = "::text[]::{type}[]" if array else "::text::{type}"
+            columns.append((column, cast))
         return columns
 
 
@@ -208,10 +250,14 @@ class Rows:
         """
         try:
             with ThreadPoolExecutor(max_workers=1, thread_name_prefix="customerio-source") as reader:
-                coming = reader.submit(self._cursor.fetchmany, _FIRST_ROWS)
-                while rows := coming.result():
-                    coming = reader.submit(self._cursor.fetchmany, self._rows_at_once(rows))
-                    yield rows
+                try:
+                    coming = reader.submit(self._cursor.fetchmany, _FIRST_ROWS)
+                    while rows := coming.result():
+                        coming = reader.submit(self._cursor.fetchmany, self._rows_at_once(rows))
+                        yield rows
+                except BaseException:  # a timeout of the task, say: the reader would be waited for
+                    self._cursor.connection.cancel_safe(timeout=_CANCEL_SECONDS)
+                    raise
         except psycopg.OperationalError as error:
             raise SourceUnavailableError(f"Postgres ended the query: {_first_line(error)}") from None
         except psycopg.Error as error:
@@ -232,12 +278,14 @@ class Rows:
 
 
 def _wrapped(query: str, columns: list[tuple[Column, LiteralString]], first: int | None) -> sql.Composed:
-    """Put the query into one that casts columns to text and, when only so many are wanted, has fewer rows."""
+    """Put the query into one that casts columns and, when only so many are wanted, has fewer rows."""
     comma = sql.SQL(", ")
     places = [sql.Identifier(f"column_{place}") for place in range(len(columns))]
     items = [
-        sql.SQL("{}" + to_text + " AS {}").format(place, sql.Identifier(column.name))
-        for place, (column, to_text) in zip(places, columns, strict=True)
+        sql.SQL("{place}" + cast + " AS {name}").format(
+            place=place, type=sql.Identifier(column.type), name=sql.Identifier(column.name)
+        )
+        for place, (column, cast) in zip(places, columns, strict=True)
     ]
     return sql.SQL("SELECT {} FROM (\n{}\n) AS query ({}) LIMIT {}").format(
         comma.join(items), sql.SQL(_without_semicolon(query)), comma.join(places), first
@@ -250,6 +298,14 @@ def _without_semicolon(query: str) -> str:
     while tokens and (tokens[-1][0] in Comment or tokens[-1][0] in Whitespace or tokens[-1][1] == ";"):
         tokens.pop()
     return "".join(text for _, text in tokens)
+
+
+def _unreachable(message: str) -> SyncError:
+    """Tell what only a person can mend from what may pass by itself."""
+    for words, remedy in _REMEDIES.items():
+        if words in message:
+            return ConfigurationError(f"Postgres cannot be reached: {message}. {remedy}")
+    return SourceUnavailableError(f"Postgres cannot be reached: {message}")
 
 
 def _first_line(error: psycopg.Error) -> str:

@@ -106,7 +106,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     _last_sync_time = 0
     _stored_sync_time = 0
-    _clients: Sequence[HttpClient] = ()
+    _stoppable: Sequence[Source | HttpClient] = ()
 
     def __init__(
         self,
@@ -208,9 +208,9 @@ class CustomerIOSyncOperator(BaseOperator):
         return lineage(queries, self.postgres_conn_id, self.workspace, self.sync)
 
     def on_kill(self) -> None:
-        """End the run: no request waits any longer."""
-        for client in self._clients:
-            client.stop()
+        """End the run: no request waits any longer, and Postgres computes no more rows."""
+        for part in self._stoppable:
+            part.stop()
 
     def _skip_when_busy(self, context: Context, summary: Summary) -> None:
         """Skip a scheduled run that became due while a sync of the workspace was running."""
@@ -251,11 +251,12 @@ class CustomerIOSyncOperator(BaseOperator):
     def _run(self, summary: Summary, report: Report) -> None:
         source, sync = self._source(), self._sync()
         if summary.dry_run:
+            self._stoppable = [source]
             run_sync(sync, source, DryRun(), report, summary)
             return
         hook = CustomerIOHook(self.customerio_conn_id)
         with hook.get_conn() as workspace, hook.get_app_client() or nullcontext() as app:
-            self._clients = [client for client in (workspace, app) if client]
+            self._stoppable = [part for part in (workspace, app, source) if part]
             if app:
                 read_back = ReadBack(app, conf.getfloat("customerio", "apply_wait"))
             else:

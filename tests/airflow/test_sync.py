@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pendulum
+
+from tests.integration.conftest import LocalWorkspace
 
 if TYPE_CHECKING:
     import pytest
@@ -207,3 +214,77 @@ def test_people_are_added_to_a_segment_by_its_name(connected: Airflow, emulator:
     )
     summary = connected.summary(connected.run("customerio.production.members"))
     assert (summary["status"], summary["added_to_segment"]) == ("Completed", 3)
+
+
+def test_timeouts_end_a_run(connected: Airflow, database: Database) -> None:
+    """`statement_timeout` bounds the wait for rows, `execution_timeout` the run; no query goes on after."""
+    database.execute(PEOPLE)
+    slow = "SELECT 'x' AS id FROM pg_sleep(600)"
+    connected.write("syncs/statement.yaml", spec("statement", slow, "statement_timeout: 1 second\n"))
+    connected.write("syncs/execution.yaml", spec("execution", slow, "execution_timeout: 2 seconds\n"))
+    active = "SELECT query FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+    for name in ("statement", "execution"):
+        run = connected.run(f"customerio.production.{name}")
+        assert (run.state, connected.summary(run)["status"]) == ("failed", "Failed")
+        assert database.connection.execute(active).fetchall() == []
+
+
+def test_a_spec_says_whom_to_ask_and_when_to_stop(airflow: Airflow) -> None:
+    """Owner, links, description, docs with the spec in a sentence and as it is, and limits."""
+    more = (
+        "description: Who pays\nowner: growth\nowner_links: {growth: 'mailto:growth@example.com'}\n"
+        "max_consecutive_failed_dag_runs: 5\nexecution_timeout: 1 hour\nschedule: {every: 45 minutes}\n"
+    )
+    text = spec("owned", more=more).replace(f"query: {QUERY}", "query_file: people.sql")
+    airflow.write("syncs/people.sql", QUERY)
+    airflow.write("syncs/owned.yaml", text)
+    dag = airflow.dags()["customerio.production.owned"]
+    task = dag.get_task("sync")
+    assert (dag.description, dag.owner, dag.owner_links) == (
+        "Who pays",
+        "growth",
+        {"growth": "mailto:growth@example.com"},
+    )
+    assert (dag.max_consecutive_failed_dag_runs, task.execution_timeout) == (5, dt.timedelta(hours=1))
+    assert (
+        "Every 45 minutes, imports people from `warehouse` into the workspace **production**." in dag.doc_md
+    )
+    assert text.strip() in dag.doc_md
+    assert f"**people.sql**\n\n```sql\n{QUERY}\n```" in dag.doc_md
+
+
+def test_a_changed_spec_counts_from_the_next_run_on(connected: Airflow, emulator: EmulatorProcess) -> None:
+    """Saving the file is all; the last sync time goes on."""
+    connected.write("syncs/changing.yaml", spec("changing", "SELECT 'changing' AS id, 'free' AS plan"))
+    first = connected.summary(connected.run("customerio.production.changing"))
+    query = "SELECT 'changing' AS id, 'pro' AS plan, {{ last_sync_time }} AS since"
+    connected.write("syncs/changing.yaml", spec("changing", query))
+    connected.run("customerio.production.changing")
+    person = LocalWorkspace(emulator).attributes(["changing"])["changing"]
+    assert (person["plan"], person["since"]) == ("pro", str(first["next_last_sync_time"]))
+
+
+def test_a_deleted_spec_deletes_nothing_in_customerio(connected: Airflow, emulator: EmulatorProcess) -> None:
+    """Its DAG is gone; the people that it imported stay as they were."""
+    connected.write("syncs/deleted.yaml", spec("deleted", "SELECT 'deleted' AS id, 'pro' AS plan"))
+    connected.run("customerio.production.deleted")
+    (Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "syncs" / "deleted.yaml").unlink()
+    assert "customerio.production.deleted" not in connected.dags()
+    assert LocalWorkspace(emulator).attributes(["deleted"])["deleted"]["plan"] == "pro"
+
+
+def test_of_the_intervals_missed_in_a_pause_only_the_latest_is_made_up(airflow: Airflow) -> None:
+    """A sync that is resumed after years runs for the last interval, and then by its schedule again."""
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import DagRunInfo
+
+    airflow.write("syncs/paused.yaml", spec("paused", more="schedule: '0 0 1 1 *'\n"))
+    dag = airflow.dags()["customerio.production.paused"]
+    scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    before = DagRunInfo.exact(pendulum.datetime(2020, 1, 1))
+    latest = scheduled.next_dagrun_info(last_automated_run_info=before)
+    assert latest
+    assert latest.run_after == pendulum.today("UTC").start_of("year")
+    following = scheduled.next_dagrun_info(last_automated_run_info=latest)
+    assert following
+    assert following.run_after == latest.run_after.add(years=1)
