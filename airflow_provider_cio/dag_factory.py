@@ -31,7 +31,7 @@ from airflow_provider_cio.specs import SpecFolder
 from airflow_provider_cio.specs.model import SyncSpec, duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from airflow.sdk import Context
@@ -65,14 +65,12 @@ def build_dags(folder: Path) -> dict[str, DAG]:
         DAGs by their id, for ``globals().update``.
     """
     specs = SpecFolder(folder)
-    paths = specs.paths()
-    wanted = get_parsing_context().dag_id
-    if wanted:
-        likely = [path for path in paths if path.stem == wanted.rpartition(".")[2]]
-        found = _build_dags(specs, likely).get(wanted)
-        if found and _SPEC_ERROR not in found.tags:
-            return {wanted: found}
-    return _build_dags(specs, paths)
+    if wanted := get_parsing_context().dag_id:
+        for paths in _likely(specs, wanted):
+            found = _build_dags(specs, paths).get(wanted)
+            if found and _SPEC_ERROR not in found.tags:
+                return {wanted: found}
+    return _build_dags(specs, specs.paths())
 
 
 def build_dag(spec: SyncSpec, text: str = "") -> DAG:
@@ -122,6 +120,12 @@ def build_dag(spec: SyncSpec, text: str = "") -> DAG:
     return dag
 
 
+def _likely(specs: SpecFolder, wanted: str) -> Iterator[list[Path]]:
+    """Guess which files make a DAG: those that are named like its sync, then those that say its name."""
+    yield [path for path in specs.paths() if path.stem == wanted.rpartition(".")[2]]
+    yield [path for path in specs.paths() if (names := specs.names(path)) and dag_id(*names) == wanted]
+
+
 def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
     """Build the DAGs of some specs; a broken one takes no id from one that works."""
     dags: dict[str, DAG] = {}
@@ -136,7 +140,8 @@ def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
         message = message.replace(
             f"{specs.root.parent}/", ""
         )  # where a DAG bundle is checked out tells nobody
-        log.error("%s", message)
+        if not get_parsing_context().dag_id:  # the run of one DAG has nothing to say of others
+            log.error("%s", message)
         names = specs.names(path)
         own = dag_id(*names) if names else ""
         broken = _broken(own if own and own not in dags else _file_id(path.relative_to(specs.root)), message)

@@ -44,6 +44,8 @@ class LocalPostgres:
 
     Args:
         folder: Where the server's log `postgres.log` goes; must exist.
+        programs: Where Postgres's programs are; by default the wheel's, which were built without TLS.
+        certificate: PEM files of a certificate and of its key; TLS is then on, and nobody gets in without.
 
     Attributes:
         port: TCP port of 127.0.0.1.
@@ -52,12 +54,20 @@ class LocalPostgres:
         database: The database to use.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        programs: Path | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
         self.log = folder / "postgres.log"
         self.port = free_port()
         self.user = "postgres"
         self.password = secrets.token_urlsafe(16)
         self.database = "postgres"
+        self._programs = programs
+        self._certificate = certificate
         self._data = Path()
         self._processes: list[LocalProcess] = []
 
@@ -89,7 +99,7 @@ class LocalPostgres:
         """
         self._data = Path(tempfile.mkdtemp(prefix="postgres-"))
         try:
-            self._start(_ServerFiles(self._data, self.log))
+            self._start(_ServerFiles(self._data, self.log, self._programs))
         except BaseException:
             self._stop()
             raise
@@ -103,7 +113,8 @@ class LocalPostgres:
 
     def _start(self, files: _ServerFiles) -> None:
         files.initialize(self.user, self.password)
-        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": self.port}.items()]
+        tls = files.demand_tls(*self._certificate) if self._certificate else {}
+        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": self.port, **tls}.items()]
         server = LocalProcess(
             "Postgres",
             [files.program("postgres"), "-D", files.cluster, *settings],
@@ -130,18 +141,19 @@ class LocalPostgres:
 class _ServerFiles:
     """Programs and data of a server, owned by a user who may run it: Postgres refuses to be run by root."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, log: Path, programs: Path | None) -> None:
         self.cluster = folder / "cluster"
         self.owner = "nobody" if os.geteuid() == 0 else None
         self._folder = folder
         self._log = log
-        self._packages = _packages_folder()
+        self._programs = programs or _packages_folder() / _INSTALLATION / "bin"
         if self.owner:
             shutil.chown(folder, self.owner)
-            self._make_programs_reachable()
+            if not programs:
+                self._make_programs_reachable()
 
     def program(self, name: str) -> Path:
-        return self._packages / _INSTALLATION / "bin" / name
+        return self._programs / name
 
     def initialize(self, superuser: str, password: str) -> None:
         """Create the cluster.
@@ -149,11 +161,7 @@ class _ServerFiles:
         Raises:
             LocalError: Postgres's `initdb` failed; with the end of the log.
         """
-        password_file = self._folder / "password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(password)
-        if self.owner:
-            shutil.chown(password_file, self.owner)
+        password_file = self._private_file("password", password)
         options = ["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256"]
         command: list[str | Path] = [
             self.program("initdb"),
@@ -171,6 +179,24 @@ class _ServerFiles:
         if done.returncode != 0:
             raise LocalError(f"Postgres could not create its files in {self.cluster}.\n{log_tail(self._log)}")
 
+    def demand_tls(self, certfile: Path, keyfile: Path) -> dict[str, object]:
+        """Let nobody in without TLS; returns the settings that turn it on."""
+        (self.cluster / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
+        return {
+            "ssl": "on",
+            "ssl_cert_file": self._private_file("certificate.pem", certfile.read_text()),
+            "ssl_key_file": self._private_file("key.pem", keyfile.read_text()),
+        }
+
+    def _private_file(self, name: str, text: str) -> Path:
+        """Write a file that nobody but the owner may read."""
+        path = self._folder / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        if self.owner:
+            shutil.chown(path, self.owner)
+        return path
+
     def _make_programs_reachable(self) -> None:
         """Copy the programs if the owner may not enter the folder they are in, such as root's home."""
         try:
@@ -180,8 +206,8 @@ class _ServerFiles:
         except (PermissionError, subprocess.CalledProcessError):
             copies = self._folder / "packages"
             for part in (_INSTALLATION, _LIBRARIES):
-                shutil.copytree(self._packages / part, copies / part, symlinks=True)
-            self._packages = copies
+                shutil.copytree(_packages_folder() / part, copies / part, symlinks=True)
+            self._programs = copies / _INSTALLATION / "bin"
 
 
 def _packages_folder() -> Path:

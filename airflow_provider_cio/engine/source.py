@@ -80,6 +80,8 @@ _REMEDIES = {
     "server does not support SSL": "Turn TLS on at the server; sslmode prefer also does without.",
     "no pg_hba.conf entry": "If the server wants TLS, set sslmode to require or verify-full; otherwise its"
     " pg_hba.conf has to let this user in from this host.",
+    "password authentication failed": "Correct login and password of the connection.",
+    'database "': "Correct the connection's database.",
     "invalid sslmode value": "It is one of disable, allow, prefer, require, verify-ca and verify-full.",
 }
 

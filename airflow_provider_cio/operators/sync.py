@@ -205,7 +205,10 @@ class CustomerIOSyncOperator(BaseOperator):
     ) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage which tables were read, and which workspace was written to."""
         queries = [query.sql for query in self._sync().queries]
-        return lineage(queries, self.postgres_conn_id, self.workspace, self.sync)
+        found = lineage(queries, self.postgres_conn_id, self.workspace, self.sync)
+        if not self.outlets:
+            found.outputs = []  # a dry run has written nothing
+        return found
 
     def on_kill(self) -> None:
         """End the run: no request waits any longer, and Postgres computes no more rows."""
@@ -300,7 +303,10 @@ class CustomerIOSyncOperator(BaseOperator):
         )
 
     def _connect_source(self) -> psycopg.Connection[Any]:
-        connection = PostgresHook(self.postgres_conn_id, log_sql=False).get_conn()
+        try:
+            connection = PostgresHook(self.postgres_conn_id, log_sql=False).get_conn()
+        except psycopg.ProgrammingError as error:  # such as an extra that libpq does not know
+            raise ConfigurationError(f"The connection {self.postgres_conn_id}: {error}") from None
         if not isinstance(connection, psycopg.Connection):
             raise ConfigurationError(
                 "Airflow's PostgresHook uses psycopg2 here; install psycopg 3 and SQLAlchemy 2"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class _Answer(msgspec.Struct):
     """The body of every answer to a batch; a success is an empty one."""
 
-    errors: list[ItemError] = []
+    errors: list[ItemError] | None = None
 
 
 class _Complaint(msgspec.Struct):
@@ -107,7 +107,7 @@ class TrackClient(HttpClient):
             raise TooLargeError
         if response.status_code == HTTPStatus.BAD_REQUEST:
             raise _refusal(response, count)
-        errors = decode(response, _Answer).errors
+        errors = decode(response, _Answer).errors or []
         if any(not 0 <= error.batch_index < count for error in errors):
             raise VerdictError(
                 f"Customer.io rejected an operation that is not among the {count} of the batch"
@@ -150,7 +150,7 @@ class TrackClient(HttpClient):
 def _refusal(response: requests.Response, count: int) -> RefusedError:
     """Understand a 400: errors of operations, errors of the whole, or a body that says nothing."""
     try:
-        errors = msgspec.json.decode(response.content, type=_Answer).errors
+        errors = msgspec.json.decode(response.content, type=_Answer).errors or []
     except msgspec.DecodeError:
         errors = []
     if not errors:

@@ -31,6 +31,7 @@ os.environ.update(
     AIRFLOW_HOME=str(_HOME),
     AIRFLOW__CORE__DAGS_FOLDER=str(_DAGS),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY="1",
     AIRFLOW__CORE__FERNET_KEY="",  # each process would make its own
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME / 'airflow.db'}",
     AIRFLOW__CUSTOMERIO__RETRY_FOR="3",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from airflow_provider_cio.errors import ConfigurationError
 
@@ -67,3 +68,26 @@ def test_test_connection_tells_good_from_bad(airflow: Airflow, emulator: Emulato
     assert not hook(airflow, **{**good, "password": "kéy-€"}).test_connection()[0]
     ok, message = hook(airflow, **{**good, "host": f"{emulator.url}/elsewhere"}).test_connection()
     assert (ok, "404" in message) == (False, True)
+
+
+def test_the_app_api_is_that_of_the_region(airflow: Airflow) -> None:
+    """Both APIs of a workspace are in one region; without a key there is no client."""
+    for region, url in {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}.items():
+        app = hook(airflow, extra={"region": region, "app_api_key": "k"}).get_app_client()
+        assert app
+        assert app.base_url == url
+    assert hook(airflow).get_app_client() is None
+
+
+def test_test_connection_leaves_no_trace(airflow: Airflow, emulator: EmulatorProcess) -> None:
+    """A press of the button creates nobody and changes nothing in the workspace."""
+
+    def held() -> dict[str, int]:
+        stats: dict[str, int] = requests.get(f"{emulator.url}/_emulator/stats", timeout=5).json()
+        return stats
+
+    before = held()
+    good = {"login": emulator.site_id, "password": emulator.api_key, "host": emulator.url}
+    extra = {"app_api_key": emulator.app_api_key, "app_host": emulator.url}
+    assert hook(airflow, **good, extra=extra).test_connection()[0]
+    assert held() == {**before, "requests": before["requests"] + 1}

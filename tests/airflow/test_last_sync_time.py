@@ -6,12 +6,16 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import requests
+
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:
     import pytest
 
+    from airflow_provider_cio.emulator.process import EmulatorProcess
     from tests.airflow.conftest import Airflow
+    from tests.conftest import Database
 
 ONE = "SELECT 'one' AS id, {{ last_sync_time }} AS since"
 
@@ -89,3 +93,44 @@ def test_windows_that_somebody_spoilt_harm_nobody(
     assert connected.run("customerio.production.spoilt").state == "success"
     assert f"The Variable {windows} is not what a sync wrote" in caplog.text
     assert '"sync":"spoilt"' in (connected.variable(windows) or "")
+
+
+def test_a_rejected_row_is_tried_again_by_the_next_run(connected: Airflow, database: Database) -> None:
+    """Also when the row has not changed since: nothing but the last sync time says what was sent."""
+    database.execute(
+        "CREATE TABLE t AS SELECT 'tried' || n AS id, 'v' AS v, now() - interval '1h' AS updated_at"
+        " FROM generate_series(1, 3) n; UPDATE t SET v = repeat('x', 1001) WHERE id = 'tried2'"
+    )
+    query = "SELECT id, v FROM t WHERE extract(epoch FROM updated_at) >= {{ last_sync_time }}"
+    connected.write("syncs/tried.yaml", spec("tried", query))
+    for _ in range(2):
+        summary = connected.summary(connected.run("customerio.production.tried"))
+        assert summary["queries"]["people"] == {"read": 3, "imported": 2, "failed": 1}
+    database.execute("UPDATE t SET v = 'mended'")
+    summary = connected.summary(connected.run("customerio.production.tried"))
+    assert summary["queries"]["people"] == {"read": 3, "imported": 3, "failed": 0}
+    summary = connected.summary(connected.run("customerio.production.tried"))
+    assert summary["queries"]["people"]["read"] == 0
+
+
+def test_a_run_that_breaks_off_loses_no_row(
+    connected: Airflow, database: Database, emulator: EmulatorProcess
+) -> None:
+    """What got no verdict is not imported, and the next run begins where this one did."""
+    database.execute(
+        "CREATE TABLE t AS SELECT 'broken' || n AS id, now() - interval '1h' AS updated_at"
+        " FROM generate_series(1, 3) n"
+    )
+    query = "SELECT id FROM t WHERE extract(epoch FROM updated_at) >= {{ last_sync_time }}"
+    connected.write("syncs/broken_off.yaml", spec("broken_off", query))
+    requests.post(f"{emulator.url}/_faults", json={"rate": 1, "kinds": ["503"]}, timeout=5).raise_for_status()
+    try:
+        run = connected.run("customerio.production.broken_off")
+    finally:
+        requests.delete(f"{emulator.url}/_faults", timeout=5)
+    summary = connected.summary(run)
+    assert (run.state, summary["status"]) == ("failed", "Failed")
+    assert summary["queries"]["people"] == {"read": 3, "imported": 0, "failed": 0}
+    assert connected.variable(key("broken_off")) is None
+    summary = connected.summary(connected.run("customerio.production.broken_off"))
+    assert summary["queries"]["people"]["imported"] == 3

@@ -265,12 +265,14 @@ def test_a_changed_spec_counts_from_the_next_run_on(connected: Airflow, emulator
 
 
 def test_a_deleted_spec_deletes_nothing_in_customerio(connected: Airflow, emulator: EmulatorProcess) -> None:
-    """Its DAG is gone; the people that it imported stay as they were."""
+    """Its DAG is gone; the people that it imported stay as they were, and so does the last sync time."""
     connected.write("syncs/deleted.yaml", spec("deleted", "SELECT 'deleted' AS id, 'pro' AS plan"))
-    connected.run("customerio.production.deleted")
+    summary = connected.summary(connected.run("customerio.production.deleted"))
     (Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "syncs" / "deleted.yaml").unlink()
     assert "customerio.production.deleted" not in connected.dags()
     assert LocalWorkspace(emulator).attributes(["deleted"])["deleted"]["plan"] == "pro"
+    key = "customerio.production.deleted.last_sync_time"
+    assert connected.variable(key) == str(summary["next_last_sync_time"])
 
 
 def test_of_the_intervals_missed_in_a_pause_only_the_latest_is_made_up(airflow: Airflow) -> None:

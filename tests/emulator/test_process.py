@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import ipaddress
 import subprocess
 import sys
@@ -14,11 +13,10 @@ import pytest
 import requests
 from async_customerio import AsyncCustomerIO, Regions
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from customerio import CustomerIO, CustomerIOException
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
+from tests.certificates import Authority
 from tests.emulator.conftest import Client, person
 
 if TYPE_CHECKING:
@@ -115,37 +113,17 @@ def test_stops_promptly_while_requests_hang(stop: str) -> None:
         assert time.monotonic() - started < 4
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "emulator")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    certfile, keyfile = folder / "certificate.pem", folder / "key.pem"
-    certfile.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    keyfile.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return certfile, keyfile
+@pytest.fixture
+def certificates(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """The certificate of an authority, one that it issued for 127.0.0.1, and the key of that."""
+    authority = Authority(tmp_path)
+    return authority.certfile, *authority.issue(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
 
 
-def test_official_client(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client `customerio` works over TLS when REQUESTS_CA_BUNDLE names the certificate."""
-    certfile, keyfile = certificate
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certfile))
+def test_official_client(certificates: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client `customerio` works over TLS when REQUESTS_CA_BUNDLE names the authority."""
+    authority, certfile, keyfile = certificates
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
     with EmulatorProcess(certfile=certfile, keyfile=keyfile) as emulator:
         assert emulator.url.startswith("https://")
         port = int(emulator.url.rpartition(":")[2])
@@ -164,11 +142,11 @@ def test_official_client(certificate: tuple[Path, Path], monkeypatch: pytest.Mon
         assert client.attributes("8") == {"id": "8", "city": "Rome"}
 
 
-def test_async_client(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client `async-customerio` works over TLS when SSL_CERT_FILE names the certificate."""
-    certfile, keyfile = certificate
-    monkeypatch.setenv("SSL_CERT_FILE", str(certfile))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certfile))
+def test_async_client(certificates: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client `async-customerio` works over TLS when SSL_CERT_FILE names the authority."""
+    authority, certfile, keyfile = certificates
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
 
     async def use(emulator: EmulatorProcess, port: int) -> None:
         official = AsyncCustomerIO(

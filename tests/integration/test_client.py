@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections import deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_cio.errors import (
     AddressError,
     CredentialsError,
+    ItemError,
     RateLimitedError,
     RefusedError,
     StoppedError,
+    TooLargeError,
     UnavailableError,
     VerdictError,
 )
 from airflow_provider_cio.track import TrackClient
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.integration.conftest import LocalWorkspace
 
 GOOD = b'{"type":"person","identifiers":{"id":"1"},"attributes":{"a":1},"action":"identify"}'
@@ -122,3 +129,160 @@ def test_nobody_there_is_transient() -> None:
     client = TrackClient(site_id="x", api_key="y", base_url="http://127.0.0.1:9", retry_for=0.1)
     with pytest.raises(UnavailableError, match="ConnectionError"):
         client.region()
+
+
+class Answering(ThreadingHTTPServer):
+    """A server for answers that the emulator never gives; after those it was told, all is well.
+
+    Attributes:
+        answers: Status, body and headers of those to come.
+        paths: What was asked for.
+        connections: How many TCP connections there were.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: deque[tuple[int, bytes, dict[str, str]]] = deque()
+        self.paths: list[str] = []
+        self.connections = 0
+
+    def answer(self, status: int, body: Any = b"", **headers: str) -> None:
+        """Give this answer next; a body that is no bytes becomes JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.answers.append((status, content, headers))
+
+    def client(self) -> TrackClient:
+        """Make a client of it."""
+        return TrackClient(site_id="x", api_key="y", base_url=f"http://127.0.0.1:{self.server_port}")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Answering
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.paths.append(self.path)
+        status, body, headers = self.server.answers.popleft() if self.server.answers else (200, b"{}", {})
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def api() -> Iterator[Answering]:
+    """Give a server that answers as it is told."""
+    with Answering() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_errors_in_a_200_are_rejections(api: Answering) -> None:
+    """The status says success; the body has the last word."""
+    error = {"batch_index": 1, "reason": "invalid", "field": "attributes.a", "message": "no"}
+    api.answer(200, {"errors": [error]})
+    with api.client() as client:
+        assert client.send_batch([GOOD, BAD, GOOD]) == [ItemError(1, "invalid", "attributes.a", "no")]
+
+
+@pytest.mark.parametrize("body", [{}, {"errors": None}, {"errors": []}], ids=str)
+def test_an_answer_without_errors_accepts_all(api: Answering, body: Any) -> None:
+    """However it says so."""
+    api.answer(200, body)
+    with api.client() as client:
+        assert client.send_batch([GOOD, GOOD]) == []
+
+
+def test_an_error_may_leave_out_all_but_the_index(api: Answering) -> None:
+    """The row is rejected all the same, without a reason."""
+    api.answer(207, {"errors": [{"batch_index": 1}]})
+    with api.client() as client:
+        assert client.send_batch([GOOD, BAD]) == [ItemError(1, "", "", "")]
+
+
+@pytest.mark.parametrize("where", [{"batch_index": 2}, {"batch_index": -1}, {}])
+@pytest.mark.parametrize("status", [200, 207])
+def test_an_index_that_no_operation_has_is_no_verdict(
+    api: Answering, status: int, where: dict[str, int]
+) -> None:
+    """Nobody knows which row is meant, so none counts as imported."""
+    api.answer(status, {"errors": [{**where, "reason": "invalid"}]})
+    with api.client() as client, pytest.raises(VerdictError, match="not among the 2 of the batch"):
+        client.send_batch([GOOD, BAD])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>Bad Request</html>",
+        {},
+        {"errors": []},
+        {"errors": "no"},
+        {"meta": {"error": "no"}},
+        {"errors": [{"reason": "invalid", "field": "batch", "message": "no"}]},
+        {"errors": [{"batch_index": 0}, {"batch_index": 2}]},
+    ],
+    ids=str,
+)
+def test_a_400_that_names_no_operation_refuses_the_whole(api: Answering, body: Any) -> None:
+    """Whatever it says instead, the batch can be tried in smaller ones."""
+    api.answer(400, body)
+    with api.client() as client, pytest.raises(RefusedError) as refusal:
+        client.send_batch([GOOD, BAD])
+    assert not refusal.value.items
+
+
+def test_a_400_may_name_operations(api: Answering) -> None:
+    """Those are at fault; the others are not accepted by that."""
+    api.answer(400, {"errors": [{"batch_index": 1, "reason": "invalid", "message": "no"}]})
+    with api.client() as client, pytest.raises(RefusedError) as refusal:
+        client.send_batch([GOOD, BAD])
+    assert refusal.value.items == [ItemError(1, "invalid", "", "no")]
+
+
+def test_a_413_says_that_the_batch_is_too_large(workspace: LocalWorkspace) -> None:
+    """It is told from a 400, which has other reasons."""
+    with workspace.client() as client, pytest.raises(TooLargeError):
+        client.send_batch([GOOD] * 6000)
+
+
+@pytest.mark.parametrize("status", [408, 522, 524])
+def test_a_timeout_on_their_side_is_survived(api: Answering, status: int) -> None:
+    """What a proxy in front of Customer.io answers is no verdict; the request is repeated."""
+    api.answer(status, b"error code")
+    with api.client() as client:
+        assert client.send_batch([GOOD]) == []
+        assert client.requests == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_and_tells_of_the_region(api: Answering, status: int) -> None:
+    """Following would lose the body or the credentials; a person has to set the region."""
+    api.answer(status, Location="/elsewhere")
+    with api.client() as client, pytest.raises(AddressError, match='"region" in the connection'):
+        client.send_batch([GOOD])
+    assert api.paths == ["/api/v2/batch"]
+
+
+def test_one_connection_serves_many_requests(api: Answering) -> None:
+    """A new one for each, with its handshakes, would cost more than the request; errors do not end it."""
+    api.answer(200, {})
+    api.answer(207, {"errors": [{"batch_index": 0}]})
+    api.answer(503)
+    with api.client() as client:
+        for _ in range(5):
+            client.send_batch([GOOD])
+    assert (len(api.paths), api.connections) == (6, 1)

@@ -139,3 +139,22 @@ def test_addresses_are_compared_over_chunks(workspace: LocalWorkspace, database:
     """
     _, rejections = sync(workspace, database, people(sql))
     assert [rejection.row for rejection in rejections] == [29999]
+
+
+def test_a_blank_identifier_can_be_set_and_one_that_is_set_stays(
+    workspace: LocalWorkspace, database: Database
+) -> None:
+    """What Customer.io does not change is a rejection, whichever identifier names the person."""
+
+    def by_email(columns: str) -> Sync:
+        return Sync(main=PeopleQuery(sql=f"SELECT {columns}", identify_by="email"))
+
+    for columns in ("'blank@b.co' AS email", "'blank@b.co' AS email, 'blank1' AS id"):
+        assert not sync(workspace, database, by_email(columns))[1]
+    _, (rejection,) = sync(
+        workspace, database, by_email("'blank@b.co' AS email, 'blank2' AS id, 'x' AS plan")
+    )
+    assert (rejection.identifier, rejection.field) == ("blank@b.co", "attributes.id")
+    assert rejection.reason == "failed_attribute_change"
+    person = workspace.attributes(["blank1"])["blank1"]
+    assert (person["email"], person["plan"]) == ("blank@b.co", "x")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +21,14 @@ from airflow_provider_cio.engine import (
     Sync,
     run_sync,
 )
+from airflow_provider_cio.engine.dry_run import DryRun
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_cio.engine.queries import Identifier
+    from airflow_provider_cio.errors import ItemError
     from airflow_provider_cio.track import TrackClient
     from tests.conftest import Database
     from tests.integration.conftest import LocalWorkspace
@@ -126,3 +134,37 @@ def test_rejections_of_both_queries_keep_the_last_sync_time(
     ]
     assert summary.next_last_sync_time == 0
     assert relationships(workspace, "rk") == {"k1": {}}
+
+
+class Recorder(DryRun):
+    """A workspace that takes its time, and notes in which order things are done."""
+
+    max_concurrent_requests = 4
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+        """Accept all, a little later."""
+        time.sleep(0.05)
+        self.done += [json.loads(operation)["action"] for operation in operations]
+        return []
+
+    def add_to_segment(self, segment: int, id_type: Identifier, people: Sequence[str]) -> None:  # noqa: ARG002 - a Workspace has it
+        """Note it."""
+        self.done.append("segment")
+
+
+def test_people_come_first_then_relationships_then_the_segment(database: Database) -> None:
+    """Each waits for all verdicts on what it needs, however many requests are in flight."""
+    sync = Sync(
+        main=PeopleQuery(sql="SELECT n AS id, repeat('x', 900) AS v FROM generate_series(1, 3000) n"),
+        relationships=RelationshipsQuery(
+            sql="SELECT n AS id, 'co' AS object_id FROM generate_series(1, 3000) n", object_type_id="1"
+        ),
+        segment=7,
+    )
+    workspace = Recorder()
+    run_sync(sync, Source(database.connect), workspace, Rejections(), Summary(0))
+    phases = [phase for phase, _ in itertools.groupby(workspace.done)]
+    assert phases == ["identify", "add_relationships", "segment"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -14,9 +14,13 @@ import pytest
 from psycopg.rows import dict_row
 
 from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Status, Summary, Sync, run_sync
-from airflow_provider_cio.errors import QueryError, SourceUnavailableError
+from airflow_provider_cio.errors import ConfigurationError, QueryError, SourceUnavailableError
+from demo.local_postgres import LocalPostgres
+from demo.processes import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Database, Run
     from tests.integration.conftest import LocalWorkspace
 
@@ -88,55 +92,6 @@ def test_rows_that_customerio_rejects_are_named_and_the_others_arrive(
     }
 
 
-def test_values_of_all_kinds_arrive_as_what_they_are(run: RunQuery, workspace: LocalWorkspace) -> None:
-    """Numbers keep their digits, times are floored Unix seconds, what has no JSON form is text."""
-    query = """
-        SELECT 'v' AS id, 12345678901234567890.123456789::numeric AS numeric, true AS boolean,
-            9223372036854775807 AS big, date '2024-02-29' AS date,
-            timestamptz '2024-01-01 00:00:00.9+00' AS late,
-            timestamp '1969-12-31 23:59:59.5' AS before_1970, 'infinity'::timestamptz AS never,
-            'NaN'::float8 AS nan,
-            '{"a": [1, 1.50, 12345678901234567890]}'::jsonb AS json, ARRAY[[1, 2], [3, 4]] AS matrix,
-            'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid AS uuid, '10.0.0.1'::inet AS inet,
-            int4range(1, 5) AS range, '1 year 2 days'::interval AS interval, '\\xff00'::bytea AS bytes,
-            'ünï'::text AS text, 0.1::float8 AS float;
-        -- a comment after the semicolon
-    """
-    done = run(query, workspace.client())
-    assert done.summary.status is Status.COMPLETED
-    values: dict[str, Any] = workspace.attributes(["v"])["v"]
-    assert json.loads(values.pop("json")) == {"a": [1, 1.5, 12345678901234567890]}
-    assert json.loads(values.pop("matrix")) == [[1, 2], [3, 4]]
-    values.pop("cio_id", None)
-    assert values == {
-        "id": "v",
-        "numeric": "12345678901234567890.123456789",
-        "boolean": "true",
-        "big": "9223372036854775807",
-        "date": "1709164800",
-        "late": "1704067200",
-        "before_1970": "-1",
-        "uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
-        "inet": "10.0.0.1",
-        "range": "[1,5)",
-        "interval": "1 year 2 days",
-        "bytes": "/wA=",
-        "text": "ünï",
-        "float": "0.1",
-    }
-
-
-def test_iso_timestamps_are_text_in_utc(run: RunQuery, workspace: LocalWorkspace) -> None:
-    """With `timestamps: iso`, dates and times arrive as ISO 8601."""
-    run(
-        "SELECT 'i' AS id, date '2024-02-29' AS d, timestamptz '2024-01-01 01:00:00.5+01' AS t",
-        workspace.client(),
-        timestamps="iso",
-    )
-    values = workspace.attributes(["i"])["i"]
-    assert (values["d"], values["t"]) == ("2024-02-29", "2024-01-01T00:00:00.500000Z")
-
-
 @pytest.mark.parametrize(
     ("query", "message"),
     [
@@ -179,6 +134,24 @@ def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> N
         run_sync(
             Sync(main=PeopleQuery(sql="SELECT 1 AS id")), source, workspace.client(), Rejections(), Summary(0)
         )
+    assert "secret-word" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"password": "secret-word"}, "Correct login and password"),
+        ({"dbname": "nowhere"}, "Correct the connection's database"),
+    ],
+)
+def test_a_source_that_knows_us_not_is_a_configuration_error(
+    database: Database, workspace: LocalWorkspace, change: dict[str, str], said: str
+) -> None:
+    """No second try makes a wrong password right; it is not in the message."""
+    source = Source(lambda: psycopg.connect(database.uri, **change))
+    sync = Sync(main=PeopleQuery(sql="SELECT 1 AS id"))
+    with pytest.raises(ConfigurationError, match=said) as error:
+        run_sync(sync, source, workspace.client(), Rejections(), Summary(0))
     assert "secret-word" not in str(error.value)
 
 
@@ -300,3 +273,154 @@ def test_all_chunks_come_from_one_snapshot(database: Database) -> None:
         first = next(chunks)
         database.execute("INSERT INTO t SELECT n FROM generate_series(10001, 20000) n")
         assert len(first) + sum(map(len, chunks)) == 10000
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "O'Brien",
+        'a "quoted" \\ one',
+        "back\\slash\\n",
+        "'' OR 1=1 --",
+        "{{ x }} %s %% {}",
+        "ünï 😀",
+        "tab\there",
+    ],
+)
+def test_ids_and_values_arrive_letter_by_letter(
+    database: Database, run: RunQuery, workspace: LocalWorkspace, id_: str
+) -> None:
+    """Nothing on the way reads quotes, backslashes, braces or percent signs as anything but themselves."""
+    database.execute("CREATE TABLE t (id text, name text)")
+    database.connection.execute("INSERT INTO t VALUES (%s, %s)", [id_, id_])
+    assert run("SELECT * FROM t", workspace.client()).summary.rows_imported == 1
+    assert workspace.attributes([id_])[id_]["name"] == id_
+
+
+def test_an_id_is_an_id_whatever_it_looks_like(run: RunQuery, workspace: LocalWorkspace) -> None:
+    """The column says who is meant: an address or Customer.io's own number in `id` is not taken for one."""
+    query = "SELECT * FROM (VALUES ('id@looks.co', 1), ('cio_a3000001', 2), ('1e5', 3), ('007', 4)) v (id, n)"
+    assert run(query, workspace.client()).summary.rows_imported == 4
+    found = workspace.attributes(["id@looks.co", "cio_a3000001", "1e5", "007"])
+    assert {id_: person["n"] for id_, person in found.items()} == {
+        "id@looks.co": "1",
+        "cio_a3000001": "2",
+        "1e5": "3",
+        "007": "4",
+    }
+    assert not any("email" in person for person in found.values())
+
+
+def test_the_number_0_is_an_id(run: RunQuery, workspace: LocalWorkspace) -> None:
+    """Of zero, false and nothing, only nothing is no identifier."""
+    assert run("SELECT 0 AS id, 0 AS n, false AS f", workspace.client()).summary.rows_imported == 1
+    person = workspace.attributes(["0"])["0"]
+    assert (person["n"], person["f"]) == ("0", "false")
+
+
+def test_a_role_that_may_only_read_its_tables_is_enough(
+    database: Database, workspace: LocalWorkspace
+) -> None:
+    """SELECT on what the query reads is all that a sync needs; what the role may not read is named."""
+    role = f"{database.name}_reader"
+    database.execute(
+        "CREATE TABLE t AS SELECT 'ro' || n AS id FROM generate_series(1, 3) n; CREATE TABLE private ();"
+        f"CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT SELECT ON t TO {role}"
+    )
+
+    def sync(table: str) -> Summary:
+        summary = Summary(0)
+        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+        main = PeopleQuery(sql=f"SELECT * FROM {table}")
+        run_sync(Sync(main=main), source, workspace.client(), Rejections(), summary)
+        return summary
+
+    try:
+        assert (sync("t").status, sync("t").rows_imported) == (Status.COMPLETED, 3)
+        with pytest.raises(QueryError, match="permission denied for table private"):
+            sync("private")
+    finally:
+        database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_query_is_run_once(database: Database, run: RunQuery, workspace: LocalWorkspace) -> None:
+    """Also one with a column that is read as text, which is declared twice: that only plans it."""
+    database.execute("LISTEN ran")
+    told = "pg_notify('ran', clock_timestamp()::text)::text AS told"
+    run(f"SELECT 'once' AS id, '1 day'::interval AS span, {told}", workspace.client())
+    assert len(list(database.connection.notifies(timeout=1))) == 1
+
+
+def test_order_and_limit_of_a_query_hold(
+    database: Database, run: RunQuery, workspace: LocalWorkspace
+) -> None:
+    """Also where the query stands inside another one that reads a column as text: the last row wins."""
+    database.execute(
+        "CREATE TABLE t AS SELECT n, n * interval '1 day' AS span FROM generate_series(1, 500) n"
+    )
+    done = run("SELECT 'top' AS id, n, span FROM t ORDER BY n DESC LIMIT 3;", workspace.client())
+    assert done.summary.rows_imported == 3
+    person = workspace.attributes(["top"])["top"]
+    assert (person["n"], person["span"]) == ("498", "498 days")
+
+
+def test_waiting_for_customerio_is_not_idling(
+    database: Database, run: RunQuery, workspace: LocalWorkspace
+) -> None:
+    """A source that ends idle transactions soon does not end a run that Customer.io holds up."""
+    database.execute(
+        f"ALTER DATABASE {database.name} SET idle_in_transaction_session_timeout = '200ms';"
+        "CREATE TABLE t AS SELECT 'w' || n AS id, repeat('x', 900) AS v FROM generate_series(1, 10000) n"
+    )
+    workspace.faults(schedule=[{"kind": "429", "retry_after": 1}])
+    done = run("SELECT * FROM t", workspace.client(max_concurrent_requests=1))
+    assert (done.summary.status, done.summary.rows_imported) == (Status.COMPLETED, 10000)
+
+
+class Replica(LocalPostgres):
+    """A server that follows another one; read-only, as every replica is."""
+
+    def __init__(self, folder: Path, primary: LocalPostgres) -> None:
+        super().__init__(folder)
+        self.password = primary.password
+        self._primary = primary
+
+    def _start(self, files: Any) -> None:
+        """Begin with the other server's files instead of new ones."""
+
+        def copy(*_: str) -> None:
+            command = [files.program("pg_basebackup"), "--checkpoint=fast", "--write-recovery-conf"]
+            command += ["--dbname", self._primary.uri, "--pgdata", files.cluster]
+            subprocess.run(command, user=files.owner, cwd=self._data, check=True, capture_output=True)
+
+        files.initialize = copy
+        super()._start(files)
+
+
+def test_a_replica_is_read_by_the_clock_of_what_it_has_replayed(
+    postgres: LocalPostgres, database: Database, workspace: LocalWorkspace, tmp_path: Path
+) -> None:
+    """It spares the main server; the next last sync time is that of the last commit, less the overlap."""
+    database.execute("CREATE TABLE t AS SELECT 'replica' || n AS id FROM generate_series(1, 3) n")
+    with Replica(tmp_path, postgres) as replica:
+        port = replica.port
+
+        def connect() -> psycopg.Connection[Any]:
+            return psycopg.connect(database.uri, port=port)
+
+        def replayed() -> tuple[Any, ...]:
+            with connect() as connection:
+                seconds = "floor(extract(epoch FROM pg_last_xact_replay_timestamp()))"
+                return connection.execute(f"SELECT count(*), {seconds} FROM t".encode()).fetchone() or ()
+
+        database.execute("INSERT INTO t VALUES ('replica4')")
+        wait_until(lambda: replayed()[0] == 4, what="The replica", seconds=30)
+        time.sleep(2.5)
+        _, before = replayed()
+        summary = Summary(0)
+        main = PeopleQuery(sql="SELECT id FROM t")
+        source = Source(connect, overlap=500)
+        run_sync(Sync(main=main), source, workspace.client(), Rejections(), summary)
+        _, after = replayed()
+    assert (summary.status, summary.rows_imported) == (Status.COMPLETED, 4)
+    assert before <= summary.next_last_sync_time + 501 <= after
