@@ -122,8 +122,10 @@ def build_dag(spec: SyncSpec, text: str = "") -> DAG:
 
 def _likely(specs: SpecFolder, wanted: str) -> Iterator[list[Path]]:
     """Guess which files make a DAG: those that are named like its sync, then those that say its name."""
-    yield [path for path in specs.paths() if path.stem == wanted.rpartition(".")[2]]
-    yield [path for path in specs.paths() if (names := specs.names(path)) and dag_id(*names) == wanted]
+    paths, sync = specs.paths(), wanted.rpartition(".")[2]
+    yield [path for path in paths if path.stem == sync]
+    says_it = re.compile(rf"^name:.*\b{sync}\b".encode(), re.MULTILINE).search
+    yield [path for path in paths if says_it(path.read_bytes())]
 
 
 def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:

@@ -197,7 +197,7 @@ class Notifier(_Part):
 
     notifier: Text
     """Import path of an Airflow notifier."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     """What it is given; its templates know `{{ summary.rows_failed }}` and all else of the summary."""
 
     @model_validator(mode="after")
@@ -248,7 +248,7 @@ class _Shared(_Part):
     """After so many failed runs in a row Airflow pauses the DAG; 0 for never."""
     owner: Text = "airflow"
     """Whom to ask; shown in Airflow."""
-    owner_links: dict[str, Text] = {}
+    owner_links: dict[str, Text] = Field(default_factory=dict)
     """Where an owner's name leads: a URL, or mailto:."""
     tags: Annotated[tuple[Tag, ...], _TUPLE] = ()
     """Shown in Airflow, besides our own."""

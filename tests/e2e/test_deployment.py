@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +197,7 @@ def test_rows_that_failed_are_imported_once_they_are_corrected(deployment: Deplo
         "imported": SIGNUPS - MISTAKES,
         "failed": MISTAKES,
     }
+    assert requests.get(summary["report_url"], timeout=30).status_code == HTTPStatus.UNAUTHORIZED
     report = csv.DictReader(io.StringIO(deployment.airflow.client.text(summary["report_url"])))
     assert [(line["row"], line["identifier"], line["reason"], line["email"]) for line in report] == [
         ("127", "card-127", "invalid", "mina127@example,com"),

@@ -192,6 +192,7 @@ def test_an_overrun_skips_intervals_of_its_workspace_and_nothing_else(scheduled:
         assert reason in client.task_log(skipped.dag_id, skipped.run_id, "sync")
         summary = client.xcom(skipped.dag_id, skipped.run_id, "sync", "summary")
         assert (summary["status"], summary["requests"]) == ("Skipped", 0)
+        assert summary["next_last_sync_time"] == summary["last_sync_time"]
         assert client.wait_for_run(skipped.dag_id, skipped.run_id) == "success"
 
     # Whoever wants to know is told.

@@ -145,7 +145,7 @@ def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> N
     ],
 )
 def test_a_source_that_knows_us_not_is_a_configuration_error(
-    database: Database, workspace: LocalWorkspace, change: dict[str, str], said: str
+    database: Database, workspace: LocalWorkspace, change: dict[str, Any], said: str
 ) -> None:
     """No second try makes a wrong password right; it is not in the message."""
     source = Source(lambda: psycopg.connect(database.uri, **change))
