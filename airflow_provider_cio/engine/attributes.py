@@ -1,17 +1,15 @@
-"""The columns of a row that are attributes."""
+"""The columns of a query that are attributes."""
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from airflow_provider_cio.engine.queries import Nulls
-    from airflow_provider_cio.engine.source import Row
 
 
 class Attributes:
@@ -24,15 +22,13 @@ class Attributes:
 
     Attributes:
         names: The attributes, in order.
-        pick: Gives a row's attribute values.
-        build: Makes an encodable object of these values.
     """
 
     def __init__(self, names: Sequence[str], others: Collection[str], nulls: Nulls) -> None:
         self.names = [name for name in names if name not in others]
-        self.pick = _picker([index for index, name in enumerate(names) if name not in others])
-        fields = {f"column_{index}": name for index, name in enumerate(self.names)}
-        self.build: Callable[..., Any] = msgspec.defstruct(
+        self._places = [place for place, name in enumerate(names) if name not in others]
+        fields = {f"column_{place}": name for place, name in enumerate(self.names)}
+        self._struct: Callable[..., Any] = msgspec.defstruct(
             "Attributes",
             [(field, Any, None) for field in fields],
             rename=fields,
@@ -40,12 +36,8 @@ class Attributes:
             gc=False,
         )
 
-
-def _picker(indexes: Sequence[int]) -> Callable[[Row], Row]:
-    """Make a function that picks columns of a row."""
-    if not indexes:
-        return lambda _: ()
-    span = slice(indexes[0], indexes[-1] + 1)
-    if len(indexes) == span.stop - span.start:  # most queries name the identifier first; a slice is quicker
-        return itemgetter(span)
-    return itemgetter(*indexes)
+    def of_rows(self, columns: Sequence[Sequence[Any]]) -> Iterable[Any]:
+        """Make an encodable object of each row of a chunk, given by the query's columns."""
+        if not self._places:
+            return [self._struct() for _ in columns[0]]
+        return map(self._struct, *(columns[place] for place in self._places))

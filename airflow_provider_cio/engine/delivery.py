@@ -10,7 +10,7 @@ from airflow_provider_cio.engine.verdicts import Verdicts, Workspace, deliver
 from airflow_provider_cio.track.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from airflow_provider_cio.engine.operations import Operation
@@ -32,16 +32,18 @@ class Delivery:
             Lane(partial(deliver, workspace), on_verdicts) for _ in range(workspace.max_concurrent_requests)
         ]
 
-    def send(self, operations: Iterable[Operation]) -> None:
+    def send(self, operations: Sequence[Operation]) -> None:
         """Hand over operations.
 
         Raises:
             SyncError: An earlier batch got no verdict.
         """
-        lanes = self._lanes
-        count = len(lanes)
+        count = len(self._lanes)
+        parts: list[list[Operation]] = [[] for _ in self._lanes]
         for operation in operations:
-            lanes[hash(operation.key) % count].add(operation)
+            parts[hash(operation.key) % count].append(operation)
+        for lane, part in zip(self._lanes, parts, strict=True):
+            lane.add(part)
 
     def __enter__(self) -> Self:
         return self
@@ -71,8 +73,7 @@ class Delivery:
         first, *others = self._lanes
         for lane in others:
             lane.wait()
-            for operation in lane.take():
-                first.add(operation)
+            first.add(lane.take())
 
     def _stop(self) -> None:
         """Let no lane wait for another try: the run is over."""

@@ -1,22 +1,33 @@
 """The same e-mail address under two ids: Customer.io accepts both rows and drops the second's address later.
 
-Found while rows go by, in a fixed amount of memory: an index on disk, which holds hashes only.
+Found while rows go by, in a fixed amount of memory: an index and a file on disk, which hold hashes only.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import struct
+import tempfile
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SCHEMA = """
 PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = -16384;
-CREATE TABLE owners (email INTEGER PRIMARY KEY, person INTEGER, row INTEGER);
-CREATE TABLE chunk (email INTEGER, person INTEGER, row INTEGER);
+CREATE TABLE owners (email INTEGER PRIMARY KEY, place INTEGER);
 BEGIN;
 """
+# A chunk is one statement, so that other threads run meanwhile: between statements they would be waited for.
+_ADD = "INSERT OR IGNORE INTO owners SELECT value, key + :first FROM json_each(:emails)"
+_TAKEN = """
+SELECT key, place FROM json_each(:emails) JOIN owners ON email = value WHERE place <> key + :first
+"""
+#: What is kept of each row: a hash of its id, and its number.
+_ROW = struct.Struct("qq")
 
 
 class EmailOwners:
@@ -26,25 +37,30 @@ class EmailOwners:
         # An empty name is a file that nobody else sees and that goes when the connection does.
         self._index = sqlite3.connect("", isolation_level=None)
         self._index.executescript(_SCHEMA)
+        self._rows = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it goes as the index does
+        self._count = 0
 
-    def clashes(self, rows: Sequence[tuple[int, str, str]]) -> dict[int, int]:
+    def clashes(self, numbers: Sequence[int], emails: Sequence[str], people: Sequence[str]) -> dict[int, int]:
         """Take the next rows and find addresses that belong to another id.
 
         Args:
-            rows: The number, address and id of each.
+            numbers: The rows' numbers.
+            emails: Their addresses.
+            people: Their ids.
 
         Returns:
             For each row at fault, the number of the row that had the address first.
         """
-        hashes = [(hash(email.lower()), hash(person), number) for number, email, person in rows]
-        new = self._index.executemany("INSERT OR IGNORE INTO owners VALUES (?, ?, ?)", hashes).rowcount
-        if new == len(rows):
+        first, self._count = self._count, self._count + len(numbers)
+        ids = list(map(hash, people))
+        self._rows.write(b"".join(map(_ROW.pack, ids, numbers)))
+        hashes = msgspec.json.encode(list(map(hash, map(str.lower, emails)))).decode()
+        chunk = {"first": first, "emails": hashes}
+        if self._index.execute(_ADD, chunk).rowcount == len(numbers):
             return {}
-        self._index.execute("DELETE FROM chunk")
-        self._index.executemany("INSERT INTO chunk VALUES (?, ?, ?)", hashes)
-        return dict(
-            self._index.execute(
-                "SELECT chunk.row, owners.row FROM chunk JOIN owners USING (email)"
-                " WHERE chunk.person <> owners.person"
-            )
-        )
+        clashes = {}
+        for key, place in self._index.execute(_TAKEN, chunk):
+            owner, number = _ROW.unpack(os.pread(self._rows.fileno(), _ROW.size, place * _ROW.size))
+            if owner != ids[key]:
+                clashes[numbers[key]] = number
+        return clashes

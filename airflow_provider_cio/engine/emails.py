@@ -6,15 +6,19 @@ Customer.io accepts a person whose address is none, and drops the change later w
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from email_validator import EmailNotValidError, validate_email
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Ordinary addresses. What this pattern takes, the validator takes too, but for domains that are reserved for
 #: tests; the rest is for the validator, which knows the standard but needs much longer.
 #: Possessive quantifiers (++) spare it from trying again.
-_ORDINARY = re.compile(
-    r"[\w+-]++(?:\.[\w+-]++)*+@(?:[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)+[A-Za-z]++", re.ASCII
-).fullmatch
+_PATTERN = r"[\w+-]++(?:\.[\w+-]++)*+@(?:[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*+\.)+[A-Za-z]++"
+_ORDINARY = re.compile(_PATTERN, re.ASCII).fullmatch
+_ORDINARY_LINES = re.compile(rf"(?:{_PATTERN}\n)++", re.ASCII).fullmatch
 #: Below this length no part of an address can be too long.
 _ORDINARY_LENGTH = 64
 
@@ -35,3 +39,11 @@ def is_email(text: str) -> bool:
     except EmailNotValidError:
         return False
     return True
+
+
+def are_ordinary(texts: Sequence[str]) -> bool:
+    """Tell at once whether many texts are all ordinary addresses; others may be addresses as well."""
+    if max(map(len, texts)) > _ORDINARY_LENGTH:
+        return False
+    lines = "\n".join(texts) + "\n"
+    return lines.count("\n") == len(texts) and _ORDINARY_LINES(lines) is not None

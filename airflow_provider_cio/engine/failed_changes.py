@@ -17,7 +17,7 @@ from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery
 from airflow_provider_cio.errors import ItemError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airflow_provider_cio.engine.operations import Operation
     from airflow_provider_cio.engine.queries import Query
@@ -75,7 +75,7 @@ class FailedChanges:
                     self._found.setdefault(key, {}).update(_changes(activity))
         return bool(self._found)
 
-    def match(self, operations: Iterator[Operation]) -> Iterator[tuple[Operation, ItemError]]:
+    def match(self, operations: Iterable[Operation]) -> Iterator[tuple[Operation, ItemError]]:
         """Find the operations whose changes failed."""
         for operation in operations:
             changes = self._found.get(operation.key.partition("\0")[0])

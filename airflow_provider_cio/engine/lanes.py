@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_cio.track.limits import BATCH_BYTES, ENVELOPE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_cio.engine.operations import Operation
     from airflow_provider_cio.engine.verdicts import Verdicts
@@ -43,16 +43,21 @@ class Lane:
         """The size of the operations that are not sent yet, were they a request."""
         return self._bytes
 
-    def add(self, operation: Operation) -> None:
-        """Add an operation; a full batch is sent first.
+    def add(self, operations: Sequence[Operation]) -> None:
+        """Add operations; whenever a batch is full it is sent.
 
         Waits while two batches are under way: rows are not read faster than they are delivered.
         """
-        size = len(operation.body) + 1  # and a comma
-        if self._bytes + size > BATCH_BYTES:
-            self.send()
-        self._batch.append(operation)
-        self._bytes += size
+        sizes = [len(operation.body) + 1 for operation in operations]  # each with a comma
+        if self._bytes + sum(sizes) <= BATCH_BYTES:
+            self._batch += operations
+            self._bytes += sum(sizes)
+            return
+        for operation, size in zip(operations, sizes, strict=True):
+            if self._bytes + size > BATCH_BYTES:
+                self.send()
+            self._batch.append(operation)
+            self._bytes += size
 
     def send(self) -> None:
         """Send what there is, behind what is under way."""

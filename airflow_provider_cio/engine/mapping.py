@@ -1,22 +1,44 @@
-"""From rows to operations. All that can be decided once per query is decided when its mapper is made."""
+"""From rows to operations. All that can be decided once per query is decided when its mapper is made.
+
+A chunk of rows is turned on its side: columns are checked and encoded as a whole, which Python does several
+times faster than value by value.
+"""
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from decimal import Decimal
 from math import isfinite
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from airflow_provider_cio.engine.identifiers import UnsendableError
+from airflow_provider_cio.engine.faults import Fault
+from airflow_provider_cio.engine.operations import Operation, bodies_of
 from airflow_provider_cio.engine.rejection import Rejection
 from airflow_provider_cio.engine.values import FRACTIONS, JSON, finite, json_fault
+from airflow_provider_cio.track.limits import OPERATION_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from airflow_provider_cio.engine.operations import Operation
+    from airflow_provider_cio.engine.faults import Faults
+    from airflow_provider_cio.engine.operations import Content
     from airflow_provider_cio.engine.source import Column, Row
+
+#: A column's values in a chunk of rows.
+Values: TypeAlias = "Sequence[Any]"
+
+
+class Mapped(NamedTuple):
+    """A chunk of rows on its way to operations, one of each a row.
+
+    Args:
+        keys: Operations with the same key are applied in row order.
+        contents: What will be encoded.
+    """
+
+    keys: Sequence[str]
+    contents: Iterable[Content]
 
 
 class Mapper(ABC):
@@ -32,63 +54,88 @@ class Mapper(ABC):
         self, query: str, columns: Sequence[Column], on_rejection: Callable[[Rejection], None]
     ) -> None:
         self._query = query
-        self._columns = [column.name for column in columns]
+        self._names = [column.name for column in columns]
         self._on_rejection = on_rejection
         self._rows = 0
         self._fractions = [
-            (index, _finite_test(column)) for index, column in enumerate(columns) if column.type in FRACTIONS
+            (place, _finite_test(column)) for place, column in enumerate(columns) if column.type in FRACTIONS
         ]
-        self._json = [(index, column.name) for index, column in enumerate(columns) if column.type in JSON]
+        self._json = [(place, column.name) for place, column in enumerate(columns) if column.type in JSON]
 
     @abstractmethod
-    def operation(self, number: int, row: Row) -> Operation:
-        """Turn a row into an operation.
+    def map(self, columns: Sequence[Values], faults: Faults) -> Mapped:
+        """Turn a chunk of rows, given by its columns, into what operations are made of.
 
-        Raises:
-            UnsendableError: Customer.io would drop it, or it would spoil its batch.
+        Args:
+            columns: The query's columns.
+            faults: Gets the rows that cannot be sent; what is returned for these is not used.
         """
 
     @abstractmethod
     def name(self, row: Row) -> str:
         """Name a row in a rejection: by its identifier, empty when it has none."""
 
-    def operations(self, rows: list[Row]) -> Iterator[Operation]:
-        """Give an operation for each row that can be sent, in row order."""
-        for row in self._finite(rows):
-            self._rows += 1
-            try:
-                if self._json:
-                    self._check_json(row)
-                yield self.operation(self._rows, row)
-            except UnsendableError as fault:
-                self.reject(self._rows, row, fault)
+    def compare(self, first: int, columns: Sequence[Values], faults: Faults) -> None:  # noqa: B027 - most have none
+        """Find rows that can be sent, but not beside others of the query.
 
-    def reject(self, number: int, row: Row, fault: UnsendableError) -> None:
-        """Pass on a row that cannot be sent."""
-        values = dict(zip(self._columns, row, strict=True))
-        self._on_rejection(
-            Rejection(self._query, number, self.name(row), fault.field, fault.reason, fault.message, values)
-        )
+        Args:
+            first: The number of the chunk's first row.
+            columns: The query's columns.
+            faults: Has the rows that cannot be sent, and gets more.
+        """
 
-    def _check_json(self, row: Row) -> None:
-        """Refuse JSON that would spoil its batch."""
-        for index, name in self._json:
-            if row[index] is not None and (fault := json_fault(row[index])):
-                raise UnsendableError(f"attributes.{name}", "invalid", f"{name} {fault}")
+    def operations(self, rows: list[Row]) -> list[Operation]:
+        """Give an operation for each row that can be sent, in row order; the others are rejected.
 
-    def _finite(self, rows: list[Row]) -> list[Row]:
-        """Make NULLs of NaN and infinity. They are rare, so rows are only rebuilt where there are some."""
-        found = {
-            index
-            for index, is_finite in self._fractions
-            if not all(map(is_finite, filter(None, map(itemgetter(index), rows))))
-        }
-        if not found:
-            return rows
-        return [
-            tuple(finite(value) if index in found else value for index, value in enumerate(row))
-            for row in rows
-        ]
+        Args:
+            rows: The next rows, at least one.
+        """
+        first = self._rows + 1
+        self._rows += len(rows)
+        faults: Faults = {}
+        columns = self._columns(rows)
+        self._check_json(columns, faults)
+        keys, contents = self.map(columns, faults)
+        bodies = bodies_of(contents, hold_json=bool(self._json))
+        _check_sizes(bodies, faults)
+        self.compare(first, columns, faults)
+        operations = list(map(Operation, itertools.count(first), keys, bodies))
+        for place in sorted(faults):
+            self._reject(first + place, tuple(column[place] for column in columns), faults[place])
+        if faults:
+            return [operation for place, operation in enumerate(operations) if place not in faults]
+        return operations
+
+    def _columns(self, rows: list[Row]) -> list[Values]:
+        """Turn a chunk on its side, and make NULLs of NaN and infinity."""
+        columns: list[Values] = list(zip(*rows, strict=True))
+        for place, is_finite in self._fractions:
+            if not all(map(is_finite, filter(None, columns[place]))):
+                columns[place] = list(map(finite, columns[place]))
+        return columns
+
+    def _check_json(self, columns: Sequence[Values], faults: Faults) -> None:
+        """Find JSON that would spoil its batch."""
+        for place, name in self._json:
+            for row, value in enumerate(columns[place]):
+                if value is not None and (fault := json_fault(value)):
+                    faults.setdefault(row, Fault(f"attributes.{name}", "invalid", f"{name} {fault}"))
+
+    def _reject(self, number: int, row: Row, fault: Fault) -> None:
+        values = dict(zip(self._names, row, strict=True))
+        self._on_rejection(Rejection(self._query, number, self.name(row), *fault, values))
+
+
+def _check_sizes(bodies: Sequence[bytes], faults: Faults) -> None:
+    """Find operations that are larger than Customer.io takes."""
+    if max(map(len, bodies)) <= OPERATION_BYTES:
+        return
+    for place, body in enumerate(bodies):
+        if len(body) > OPERATION_BYTES:
+            message = (
+                f"the row makes {len(body)} bytes of JSON, more than the {OPERATION_BYTES} that are allowed"
+            )
+            faults.setdefault(place, Fault("attributes", "too_large", message))
 
 
 def _finite_test(column: Column) -> Callable[[Any], bool]:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.attributes import Attributes
 from airflow_provider_cio.engine.columns import check_columns
-from airflow_provider_cio.engine.identifiers import identifier_text
-from airflow_provider_cio.engine.mapping import Mapper
-from airflow_provider_cio.engine.operations import IdentifyObject, ObjectId, Operation, encode
+from airflow_provider_cio.engine.identifiers import identifier_texts
+from airflow_provider_cio.engine.mapping import Mapped, Mapper
+from airflow_provider_cio.engine.operations import IdentifyObject, ObjectId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from airflow_provider_cio.engine.faults import Faults
+    from airflow_provider_cio.engine.mapping import Values
     from airflow_provider_cio.engine.queries import Nulls, ObjectsQuery
     from airflow_provider_cio.engine.rejection import Rejection
     from airflow_provider_cio.engine.source import Column, Row
@@ -42,13 +44,11 @@ class ObjectsMapper(Mapper):
         self._type = query.object_type_id
         self._attributes = Attributes(names, OBJECT, nulls)
 
-    def operation(self, number: int, row: Row) -> Operation:
-        """Identify the object of a row."""
-        object_id = identifier_text("object_id", row[self._index])
-        attributes = self._attributes.build(*self._attributes.pick(row))
-        return Operation(
-            number, object_id, encode(IdentifyObject(ObjectId(self._type, object_id), attributes))
-        )
+    def map(self, columns: Sequence[Values], faults: Faults) -> Mapped:
+        """Identify the object of each row."""
+        ids = identifier_texts("object_id", columns[self._index], faults)
+        objects = (ObjectId(self._type, object_id) for object_id in ids)
+        return Mapped(ids, map(IdentifyObject, objects, self._attributes.of_rows(columns)))
 
     def name(self, row: Row) -> str:
         """Name the object."""

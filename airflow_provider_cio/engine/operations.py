@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from airflow_provider_cio.engine.identifiers import UnsendableError
-from airflow_provider_cio.track.limits import OPERATION_BYTES
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_provider_cio.engine.queries import Identifier
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_encode, _encode_lines = _encoder.encode, _encoder.encode_lines
 
 
 class Operation(msgspec.Struct, gc=False):
@@ -138,17 +138,17 @@ def _plain(attributes: dict[str, msgspec.Raw]) -> dict[str, Any]:
     return values
 
 
-def encode(operation: IdentifyPerson | IdentifyObject | RelatePerson) -> bytes:
-    """Write an operation as JSON.
+Content: TypeAlias = IdentifyPerson | IdentifyObject | RelatePerson
 
-    Raises:
-        UnsendableError: It is larger than Customer.io takes.
+
+def bodies_of(contents: Iterable[Content], *, hold_json: bool) -> list[bytes]:
+    """Write operations as JSON.
+
+    Args:
+        contents: The operations.
+        hold_json: Whether there are columns of JSON among their values, which may have line breaks.
     """
-    body = _encode(operation)
-    if len(body) > OPERATION_BYTES:
-        raise UnsendableError(
-            "attributes",
-            "too_large",
-            f"the row makes {len(body)} bytes of JSON, more than the {OPERATION_BYTES} that are allowed",
-        )
-    return body
+    if hold_json:
+        return list(map(_encode, contents))
+    # All in one go: JSON of our own has no line breaks. Not from an iterator, whose items msgspec never frees.
+    return _encode_lines(list(contents)).split(b"\n")[:-1]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.engine.attributes import Attributes
 from airflow_provider_cio.engine.columns import check_columns
 from airflow_provider_cio.engine.email_owners import EmailOwners
-from airflow_provider_cio.engine.identifiers import UnsendableError, identifier_text
-from airflow_provider_cio.engine.mapping import Mapper
-from airflow_provider_cio.engine.operations import IdentifyPerson, Operation, PersonEmail, PersonId, encode
+from airflow_provider_cio.engine.faults import Fault
+from airflow_provider_cio.engine.identifiers import identifier_texts, other_identifier_texts
+from airflow_provider_cio.engine.mapping import Mapped, Mapper
+from airflow_provider_cio.engine.operations import IdentifyPerson, PersonEmail, PersonId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
+    from airflow_provider_cio.engine.faults import Faults
+    from airflow_provider_cio.engine.mapping import Values
     from airflow_provider_cio.engine.queries import Identifier, Nulls, PeopleQuery
     from airflow_provider_cio.engine.rejection import Rejection
     from airflow_provider_cio.engine.source import Column, Row
@@ -43,76 +44,82 @@ class PeopleMapper(Mapper):
         super().__init__(query.name, columns, on_rejection)
         names = [column.name for column in columns]
         self._shapes = [_Shape(identifier, names, nulls) for identifier in wanted if identifier in names]
-        self._owners: EmailOwners | None = None
-        if "id" in names and "email" in names:
-            self._id, self._email = names.index("id"), names.index("email")
-            self._owners = EmailOwners()
-        self._nobody = UnsendableError(
+        self._owners = EmailOwners() if "id" in names and "email" in names else None
+        self._nobody = Fault(
             f"identifiers.{wanted[0]}", "required", f"the row has no {' and no '.join(wanted)}"
         )
+        self._place = {name: names.index(name) for name in PERSON if name in names}
 
-    def operation(self, number: int, row: Row) -> Operation:
-        """Identify the person of a row, by the first identifier that it has."""
-        for shape in self._shapes:
-            if row[shape.index] is not None:
-                return shape.operation(number, row)
-        raise self._nobody
+    def map(self, columns: Sequence[Values], faults: Faults) -> Mapped:
+        """Identify the person of each row, by the first identifier that it has."""
+        first, *second = self._shapes
+        if None not in columns[first.place]:
+            return first.map(columns, faults)
+        for place in self._nobodies(columns):
+            faults.setdefault(place, self._nobody)
+        if not second:
+            return first.map(columns, faults)
+        named = [value is not None for value in columns[first.place]]
+        keys: list[str] = [""] * len(named)
+        contents: list[Any] = [None] * len(named)
+        for shape, is_first in ((first, True), (second[0], False)):
+            places = [place for place, by_first in enumerate(named) if by_first is is_first]
+            part_faults: Faults = {}
+            mapped = shape.map([[column[place] for place in places] for column in columns], part_faults)
+            for place, key, content in zip(places, *mapped, strict=True):
+                keys[place], contents[place] = key, content
+            for place, fault in part_faults.items():
+                faults.setdefault(places[place], fault)
+        return Mapped(keys, contents)
 
-    def operations(self, rows: list[Row]) -> Iterator[Operation]:
-        """Give an operation for each row that can be sent, in row order; an address is one id's only."""
-        before = self._rows
-        operations = super().operations(rows)
+    def compare(self, first: int, columns: Sequence[Values], faults: Faults) -> None:
+        """Find addresses that are sent twice, with another id each: an address is one id's only."""
         if not self._owners:
-            yield from operations
             return
-        sendable = [(operation, rows[operation.row - before - 1]) for operation in operations]
-        clashes = self._owners.clashes(
-            [
-                (operation.row, row[self._email], str(row[self._id]))
-                for operation, row in sendable
-                if row[self._email] is not None and row[self._id] is not None
+        ids, emails = columns[self._place["id"]], columns[self._place["email"]]
+        places: Sequence[int] = range(len(ids))
+        if faults or None in ids or None in emails:
+            places = [
+                place
+                for place in places
+                if place not in faults and ids[place] is not None and emails[place] is not None
             ]
-        )
-        for operation, row in sendable:
-            if operation.row in clashes:
-                first = clashes[operation.row]
-                message = f"email is also that of row {first}, which has another id: one address, one person"
-                self.reject(operation.row, row, UnsendableError("attributes.email", "duplicate", message))
-            else:
-                yield operation
+            ids, emails = [ids[place] for place in places], [emails[place] for place in places]
+        clashes = self._owners.clashes([first + place for place in places], emails, list(map(str, ids)))
+        for number, owner in clashes.items():
+            message = f"email is also that of row {owner}, which has another id: one address, one person"
+            faults[number - first] = Fault("attributes.email", "duplicate", message)
 
     def name(self, row: Row) -> str:
         """Name the person."""
-        return next((str(row[shape.index]) for shape in self._shapes if row[shape.index] is not None), "")
+        return next((str(row[shape.place]) for shape in self._shapes if row[shape.place] is not None), "")
+
+    def _nobodies(self, columns: Sequence[Values]) -> list[int]:
+        """List the places of rows that have no identifier at all."""
+        both = zip(*(columns[shape.place] for shape in self._shapes), strict=True)
+        return [place for place, values in enumerate(both) if not any(value is not None for value in values)]
 
 
 class _Shape:
     """How a row becomes a person named by one of the two identifiers; the other one is an attribute."""
 
     def __init__(self, identifier: Identifier, names: Sequence[str], nulls: Nulls) -> None:
-        self.index = names.index(identifier)
+        self.place = names.index(identifier)
         self._name = identifier
         self._identifiers: Callable[[str], PersonId | PersonEmail] = (
             PersonId if identifier == "id" else PersonEmail
         )
         self._attributes = Attributes(names, (identifier,), nulls)
         self._other_name = "email" if identifier == "id" else "id"
-        self._other = (
-            self._attributes.names.index(self._other_name)
-            if self._other_name in self._attributes.names
-            else None
-        )
+        self._other = names.index(self._other_name) if self._other_name in names else None
 
-    def operation(self, number: int, row: Row) -> Operation:
-        """Encode a row."""
-        identifier = identifier_text(self._name, row[self.index])
-        values = self._attributes.pick(row)
+    def map(self, columns: Sequence[Values], faults: Faults) -> Mapped:
+        """Identify the person of each row."""
+        texts = identifier_texts(self._name, columns[self.place], faults)
         if self._other is not None:
-            value = values[self._other]
-            # A NULL must not take away the other identifier of a person.
-            other = msgspec.UNSET if value is None else identifier_text(self._other_name, value, "attributes")
-            if other is not value:
-                values = (*values[: self._other], other, *values[self._other + 1 :])
-        body = encode(IdentifyPerson(self._identifiers(identifier), self._attributes.build(*values)))
+            columns = list(columns)
+            columns[self._other] = other_identifier_texts(self._other_name, columns[self._other], faults)
+        people = map(self._identifiers, texts)
         # An e-mail address is the same in any case.
-        return Operation(number, identifier if self._name == "id" else identifier.lower(), body)
+        keys = texts if self._name == "id" else list(map(str.lower, texts))
+        return Mapped(keys, map(IdentifyPerson, people, self._attributes.of_rows(columns)))

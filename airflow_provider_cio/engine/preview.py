@@ -59,5 +59,5 @@ def _look_at(query: Query, snapshot: Snapshot, nulls: Nulls) -> Preview:
     except QueryError as error:
         seen.fault = str(error)
     else:
-        seen.operations = list(mapper.operations(seen.rows))
+        seen.operations = mapper.operations(seen.rows) if seen.rows else []
     return seen

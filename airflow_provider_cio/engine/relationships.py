@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.engine.attributes import Attributes
 from airflow_provider_cio.engine.columns import check_columns
-from airflow_provider_cio.engine.identifiers import UnsendableError, identifier_text
-from airflow_provider_cio.engine.mapping import Mapper
-from airflow_provider_cio.engine.operations import (
-    ObjectId,
-    Operation,
-    PersonEmail,
-    PersonId,
-    RelatePerson,
-    Relationship,
-    encode,
-)
+from airflow_provider_cio.engine.faults import Fault
+from airflow_provider_cio.engine.identifiers import identifier_texts
+from airflow_provider_cio.engine.mapping import Mapped, Mapper
+from airflow_provider_cio.engine.operations import ObjectId, PersonEmail, PersonId, RelatePerson, Relationship
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from airflow_provider_cio.engine.faults import Faults
+    from airflow_provider_cio.engine.mapping import Values
     from airflow_provider_cio.engine.queries import Nulls, RelationshipsQuery
     from airflow_provider_cio.engine.rejection import Rejection
     from airflow_provider_cio.engine.source import Column, Row
@@ -58,30 +54,41 @@ class RelationshipsMapper(Mapper):
         self._deleted = names.index("deleted") if "deleted" in names else None
         self._attributes = Attributes(names, (*identifiers, "deleted"), nulls)
 
-    def operation(self, number: int, row: Row) -> Operation:
-        """Relate the person of a row to its object, or end that."""
-        person = identifier_text(self._person_name, row[self._person])
-        object_id = identifier_text("object_id", row[self._object])
-        relationship = Relationship(ObjectId(self._type, object_id))
-        action = "delete_relationships"
-        if self._deleted is None or not _is_true(row[self._deleted]):
-            action = "add_relationships"
-            if self._attributes.names:
-                relationship.relationship_attributes = self._attributes.build(*self._attributes.pick(row))
-        body = encode(RelatePerson(self._identifiers(person), action, (relationship,)))
+    def map(self, columns: Sequence[Values], faults: Faults) -> Mapped:
+        """Relate the person of each row to its object, or end that."""
+        people = identifier_texts(self._person_name, columns[self._person], faults)
+        objects = identifier_texts("object_id", columns[self._object], faults)
+        attributes: Iterable[Any] = itertools.repeat(None)
+        if self._attributes.names:
+            attributes = self._attributes.of_rows(columns)
+        rows = zip(people, objects, self._ended(columns, faults), attributes, strict=False)
         # A pair is the same in any case of its e-mail address.
-        return Operation(number, f"{person.lower()}\0{object_id}", body)
+        keys = [f"{person.lower()}\0{object_id}" for person, object_id in zip(people, objects, strict=True)]
+        return Mapped(keys, itertools.starmap(self._relate, rows))
+
+    def _relate(self, person: str, object_id: str, ended: bool, attributes: Any) -> RelatePerson:  # noqa: FBT001 - a column of them
+        relationship = Relationship(ObjectId(self._type, object_id), None if ended else attributes)
+        action = "delete_relationships" if ended else "add_relationships"
+        return RelatePerson(self._identifiers(person), action, (relationship,))
+
+    def _ended(self, columns: Sequence[Values], faults: Faults) -> Iterable[bool]:
+        """Read the column ``deleted``."""
+        if self._deleted is None:
+            return [False] * len(columns[0])
+        ended = list(map(_is_true, columns[self._deleted]))
+        for place, value in enumerate(ended):
+            if value is None:
+                faults.setdefault(place, Fault("deleted", "invalid", "deleted is neither true nor false"))
+        return map(bool, ended)
 
     def name(self, row: Row) -> str:
         """Name the person, by whom one finds the row."""
         return "" if row[self._person] is None else str(row[self._person])
 
 
-def _is_true(value: Any) -> bool:
-    """Read a boolean, also from a database that keeps it as 0 and 1, or as text."""
+def _is_true(value: Any) -> bool | None:
+    """Read a boolean, also from a database that keeps it as 0 and 1, or as text; None for anything else."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
     text = str(value).lower()
-    if text in _TRUE:
-        return True
-    if value is None or text in _FALSE:
-        return False
-    raise UnsendableError("deleted", "invalid", "deleted is neither true nor false")
+    return text in _TRUE if text in _TRUE | _FALSE else None

@@ -7,6 +7,8 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from airflow_provider_cio.engine.verdicts import Workspace
 from airflow_provider_cio.errors import ConfigurationError, RefusedError
 from airflow_provider_cio.track.limits import SEGMENT_PEOPLE
@@ -70,8 +72,10 @@ class Members:
 
     def add(self, operations: Sequence[Operation]) -> None:
         """Remember the people of operations that Customer.io accepted."""
-        self._people.executemany(
-            "INSERT OR IGNORE INTO people VALUES (?, ?)", (operation.person for operation in operations)
+        people = msgspec.json.encode([operation.person for operation in operations]).decode()
+        # One statement, so that other threads run meanwhile: between statements they would be waited for.
+        self._people.execute(
+            "INSERT OR IGNORE INTO people SELECT value ->> 0, value ->> 1 FROM json_each(?)", [people]
         )
 
     def send(self, workspace: WorkspaceWithSegments, segment: int) -> int:

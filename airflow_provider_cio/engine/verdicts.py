@@ -69,7 +69,9 @@ def deliver(workspace: Workspace, operations: list[Operation]) -> Verdicts:
                 verdicts.add(_halve(workspace, operations, refusal))
                 break
         verdicts.rejected += [(operations[index], error) for index, error in faults.items()]
-        others = [operation for index, operation in enumerate(operations) if index not in faults]
+        others = operations
+        if faults:
+            others = [operation for index, operation in enumerate(operations) if index not in faults]
         if not refused:
             verdicts.accepted += others
             break

@@ -329,14 +329,15 @@ def test_a_completed_run_updates_its_asset_and_starts_who_waits_for_it(team: Tea
         team.run(customers, state="failed")
         connection.execute("DELETE FROM customers WHERE id = 'ben'")
     run_id = team.run(customers)
+    wait_until(lambda: team.client.runs(audience), what="The run of the audience", seconds=60)
+    (follower,) = team.client.runs(audience)
+    assert follower["run_type"] == "asset_triggered"
+    # Waited for before events are asked for: Airflow cannot show one whose runs have not begun.
+    assert team.client.wait_for_run(audience, follower["dag_run_id"]) == "success"
     (event,) = team.client.request("GET", "/assets/events", source_dag_id=customers)["asset_events"]
     assert (event["uri"], event["source_run_id"]) == ("customerio://production/customers", run_id)
     assert event["extra"] == team.client.xcom(customers, run_id, "sync", "summary")
     assert (event["extra"]["status"], event["extra"]["rows_imported"]) == ("Completed", 2)
-    wait_until(lambda: team.client.runs(audience), what="The run of the audience", seconds=60)
-    (follower,) = team.client.runs(audience)
-    assert follower["run_type"] == "asset_triggered"
-    assert team.client.wait_for_run(audience, follower["dag_run_id"]) == "success"
 
 
 def test_openlineage_is_told_what_was_read_and_written(team: Team) -> None:
