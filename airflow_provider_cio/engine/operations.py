@@ -150,5 +150,5 @@ def bodies_of(contents: Iterable[Content], *, hold_json: bool) -> list[bytes]:
     """
     if hold_json:
         return list(map(_encode, contents))
-    # All in one go: JSON of our own has no line breaks. Not from an iterator, whose items msgspec never frees.
+    # All in one go: JSON of our own has no line breaks. Not from an iterator: msgspec would keep its items.
     return _encode_lines(list(contents)).split(b"\n")[:-1]
