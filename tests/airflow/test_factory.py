@@ -1,4 +1,4 @@
-"""What a worker does with a folder of many specs when it starts one task."""
+"""DAGs of specs: their times, and what a worker builds of many when it starts one task."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pendulum
 import pytest
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import TimeRestriction
 
 from tests.airflow.test_cli import GOOD
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from airflow.sdk import DAG
+
+    from tests.airflow.conftest import Airflow
 
 #: Builds as a worker does, and prints the DAGs, and the specs that were read, as YAML or at all.
 PROGRAM = """\
@@ -60,3 +67,48 @@ def test_a_worker_reads_the_spec_of_its_task_alone(
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == f"{[f'customerio.production.{sync}']} {parsed} {read}"
     assert "broken.yaml" not in done.stdout + done.stderr
+
+
+def due(dag: DAG, count: int) -> list[str]:
+    """List when a DAG would run after noon of 28 March 2026, as its scheduler sees it."""
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    restriction = TimeRestriction(pendulum.datetime(2026, 3, 28, 12), None, catchup=True)
+    found: list[str] = []
+    last = None
+    for _ in range(count):
+        info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        assert info
+        found.append(info.run_after.isoformat())
+        last = info.data_interval
+    return found
+
+
+def test_times_are_those_of_the_time_zone(airflow: Airflow) -> None:
+    """Midnight in Berlin, in the night before summer time and in the one after; in UTC by default."""
+    schedule = "schedule: {every: 1 day}\n"
+    airflow.write(
+        "syncs/berlin.yaml", GOOD.replace("name: a", "name: berlin") + schedule + "timezone: Europe/Berlin\n"
+    )
+    airflow.write("syncs/utc.yaml", GOOD.replace("name: a", "name: utc") + schedule)
+    dags = airflow.dags()
+    assert due(dags["customerio.production.berlin"], 2) == [
+        "2026-03-28T23:00:00+00:00",
+        "2026-03-29T22:00:00+00:00",
+    ]
+    assert due(dags["customerio.production.utc"], 1) == ["2026-03-29T00:00:00+00:00"]
+
+
+def test_times_that_divide_a_day_are_kept_over_hours(airflow: Airflow) -> None:
+    """Every 45 minutes from midnight on, in as many cron expressions as that takes."""
+    airflow.write("syncs/a.yaml", GOOD + "schedule: {every: 45 minutes}\n")
+    times = due(airflow.dags()["customerio.production.a"], 5)
+    assert [time[11:16] for time in times] == ["12:00", "12:45", "13:30", "14:15", "15:00"]
+
+
+def test_assets_and_nothing_are_schedules_too(airflow: Airflow) -> None:
+    """A spec may wait for assets, or for somebody."""
+    airflow.write("syncs/a.yaml", GOOD + "schedule: {assets: ['s3://lake/people', 's3://lake/plans']}\n")
+    airflow.write("syncs/b.yaml", GOOD.replace("name: a", "name: b"))
+    dags = airflow.dags()
+    assert "s3://lake/people" in str(dags["customerio.production.a"].schedule)
+    assert dags["customerio.production.b"].schedule is None
