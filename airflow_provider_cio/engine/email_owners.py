@@ -37,7 +37,7 @@ class EmailOwners:
         # An empty name is a file that nobody else sees and that goes when the connection does.
         self._index = sqlite3.connect("", isolation_level=None)
         self._index.executescript(_SCHEMA)
-        self._rows = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it goes as the index does
+        self._rows = tempfile.TemporaryFile()  # noqa: SIM115 - it goes as the index does
         self._count = 0
 
     def clashes(self, numbers: Sequence[int], emails: Sequence[str], people: Sequence[str]) -> dict[int, int]:
@@ -54,6 +54,7 @@ class EmailOwners:
         first, self._count = self._count, self._count + len(numbers)
         ids = list(map(hash, people))
         self._rows.write(b"".join(map(_ROW.pack, ids, numbers)))
+        self._rows.flush()
         hashes = msgspec.json.encode(list(map(hash, map(str.lower, emails)))).decode()
         chunk = {"first": first, "emails": hashes}
         if self._index.execute(_ADD, chunk).rowcount == len(numbers):

@@ -74,8 +74,11 @@ class Members:
         """Remember the people of operations that Customer.io accepted."""
         people = msgspec.json.encode([operation.person for operation in operations]).decode()
         # One statement, so that other threads run meanwhile: between statements they would be waited for.
+        # No ->>, which SQLite has since 3.38 only.
         self._people.execute(
-            "INSERT OR IGNORE INTO people SELECT value ->> 0, value ->> 1 FROM json_each(?)", [people]
+            "INSERT OR IGNORE INTO people"
+            " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)",
+            [people],
         )
 
     def send(self, workspace: WorkspaceWithSegments, segment: int) -> int:

@@ -120,3 +120,18 @@ def test_a_busy_workspace_is_asked_again(workspace: LocalWorkspace, database: Da
     workspace.faults(schedule=[None, "429", "503"])
     assert sync(workspace, database, segment, "SELECT 'again1' AS id").added_to_segment == 1
     assert workspace.members(segment) == {"again1"}
+
+
+def test_people_with_unusual_names_are_added_letter_by_letter(
+    workspace: LocalWorkspace, database: Database
+) -> None:
+    """Quotes, backslashes, brackets and control characters are nothing but themselves on the way."""
+    names = ["O'Brien", 'seg "q" \\ \\n', "seg\ttab\x01\x7f", '["id","x"]', '{"seg": null}', "ünï 😀", "007"]
+    addresses = ['"quoted,local"@seg.co', "jörg@seg.co"]
+    database.execute("CREATE TABLE t (id text, email text)")
+    with database.connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO t (id) VALUES (%s)", [(name,) for name in names])
+        cursor.executemany("INSERT INTO t (email) VALUES (%s)", [(address,) for address in addresses])
+    segment = find_segment(workspace.app(), number=None, name="Unusual")
+    assert sync(workspace, database, segment, "SELECT * FROM t").added_to_segment == 9
+    assert workspace.members(segment) == {*names, *addresses}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import subprocess
 import threading
@@ -375,6 +376,16 @@ def test_waiting_for_customerio_is_not_idling(
     workspace.faults(schedule=[{"kind": "429", "retry_after": 1}])
     done = run("SELECT * FROM t", workspace.client(max_concurrent_requests=1))
     assert (done.summary.status, done.summary.rows_imported) == (Status.COMPLETED, 10000)
+
+
+def test_a_run_leaves_the_collector_of_cycles_as_it_was(run: RunQuery, workspace: LocalWorkspace) -> None:
+    """A script goes on as it began, also after a run that failed."""
+    before = gc.get_threshold()
+    run("SELECT 'gc' AS id", workspace.client())
+    assert gc.get_threshold() == before
+    with pytest.raises(QueryError):
+        run("SELEC 1", workspace.client())
+    assert gc.get_threshold() == before
 
 
 class Replica(LocalPostgres):

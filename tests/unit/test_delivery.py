@@ -124,3 +124,23 @@ def test_a_batch_without_verdict_ends_the_delivery() -> None:
         deliver(workspace, operations(people=40, rounds=200, size=5_000))
     assert workspace.stopped
     assert workspace.requests < 20
+
+
+class SlowAtFirst(Slow):
+    """A workspace that takes longest for the request with a person's first operation."""
+
+    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+        """Wait longer, if it is that one."""
+        if any(body.split(b":")[1] == b"0" for body in operations):
+            time.sleep(0.05)
+        return super().send_batch(operations)
+
+
+def test_the_last_operations_wait_for_those_before_them() -> None:
+    """What is left of all lanes goes as one request, and never overtakes one that is in flight."""
+    rounds = operations(people=8, rounds=17, size=30_000)
+    for person in range(8):
+        workspace = SlowAtFirst(lanes=8)
+        deliver(workspace, [operation for operation in rounds if operation.key == f"p{person}"])
+        assert [int(body.split(b":")[1]) for body in workspace.applied] == list(range(17))
+        assert workspace.requests == 2

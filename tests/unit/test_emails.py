@@ -33,6 +33,8 @@ def test_an_address_by_rfc_5322_is_taken(address: str) -> None:
         "a b@example.com",
         "a..b@example.com",
         ".a@example.com",
+        "a.@example.com",
+        "a@example-.com",
         "a@-example.com",
         "a@example..com",
         "A <a@example.com>",
@@ -53,3 +55,11 @@ def test_the_quick_pattern_takes_nothing_that_the_validator_refuses() -> None:
     for address in (f"{local}@{domain}" for local in locals_ for domain in domains):
         assert emails._ORDINARY(address), address  # noqa: SLF001 - it is the subject
         validate_email(address, check_deliverability=False, globally_deliverable=False)
+
+
+@pytest.mark.parametrize("odd", ["a@b.co\n", "a@b.co\nc@d.co", "a.@b.co", f"{'a' * 65}@b.co", "ü@b.co", ""])
+def test_all_of_many_addresses_are_ordinary_or_each_is_looked_at(odd: str) -> None:
+    """A text that the pattern alone would not take is not taken between others either."""
+    assert emails.are_ordinary(["a@b.co", "c@d.co"])
+    assert not emails.are_ordinary(["a@b.co", odd, "c@d.co"])
+    assert not emails.are_ordinary([odd])

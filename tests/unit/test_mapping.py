@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
 from decimal import Decimal
 from math import inf, nan
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_provider_cio.engine import PeopleQuery, Rejection
@@ -152,3 +154,131 @@ def test_columns_beside_the_id_are_optional() -> None:
     """A query may select nothing but the id, or one column more."""
     assert Mapped([ID], [(1,)]).operations[0]["attributes"] == {}
     assert Mapped([ID, PLAN], [(1, "x")]).operations[0]["attributes"] == {"plan": "x"}
+
+
+def test_the_first_fault_of_a_row_is_told_and_rows_are_told_in_order() -> None:
+    """JSON that spoils a batch comes before identifiers, and these before size."""
+    columns = [Column("id", "text"), EMAIL, Column("a", "json"), Column("b", "json"), PLAN]
+    fine, half, large = msgspec.Raw(b"1"), msgspec.Raw(rb'"\ud83d"'), "x" * 32_000
+    mapped = Mapped(
+        columns,
+        [
+            ("1", None, fine, fine, large),
+            ("2", "no address", fine, fine, large),
+            (None, None, fine, fine, large),
+            ("", "no address", half, half, large),
+            ("5", "no address", fine, half, None),
+            ("6", "b@c.co", fine, fine, None),
+            ("7", "b@c.co", fine, fine, None),
+        ],
+    )
+    assert [(rejection.row, rejection.field) for rejection in mapped.rejections] == [
+        (1, "attributes"),
+        (2, "attributes.email"),
+        (3, "identifiers.id"),
+        (4, "attributes.a"),
+        (5, "attributes.b"),
+        (7, "attributes.email"),
+    ]
+    assert [operation["identifiers"]["id"] for operation in mapped.operations] == ["6"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b.co\n",
+        "c@d.co\ne@f.co",
+        "a.@b.co",
+        "a@b-.co",
+        f"{'a' * 65}@b.co",
+        f"a@{'b' * 64}.co",
+        "ü",
+        " ",
+        "",
+        7,
+    ],
+)
+def test_one_address_that_is_none_is_found_among_others(address: str | int) -> None:
+    """It is its own row that is rejected; NULLs before it make no difference."""
+    rows = [(1, None), (2, "b@c.co"), (3, address), (4, "D+e@f-g.co")]
+    mapped = Mapped([ID, EMAIL], rows)
+    assert [(rejection.row, rejection.values) for rejection in mapped.rejections] == [
+        (3, {"id": 3, "email": address})
+    ]
+    assert [operation["attributes"].get("email") for operation in mapped.operations] == [
+        None,
+        "b@c.co",
+        "D+e@f-g.co",
+    ]
+
+
+@pytest.mark.parametrize("value", ["\x1c", "\u2003", "x" * 151, "é" * 76])
+def test_one_id_that_is_none_is_found_among_others(value: str) -> None:
+    """It is its own row that is rejected, of the people who have an id and of all."""
+    rows = [(None, "a@b.co"), ("2", None), (value, None), ("4", "b@c.co")]
+    columns = [Column("id", "text"), EMAIL]
+    for given in (rows, rows[1:]):
+        (rejection,) = Mapped(columns, given).rejections
+        assert (rejection.field, rejection.values) == ("identifiers.id", {"id": value, "email": None})
+
+
+def test_a_column_of_numbers_is_no_column_of_addresses() -> None:
+    """No number is an address, also where the whole column has numbers."""
+    mapped = Mapped([Column("email", "int8")], [(1,), (2,)])
+    assert [rejection.reason for rejection in mapped.rejections] == ["invalid", "invalid"]
+
+
+def test_numeric_ids_are_sent_with_all_their_digits() -> None:
+    """Never with an exponent: nobody would find that person again."""
+    mapped = Mapped([Column("id", "numeric")], [(Decimal("1E+2"),), (Decimal("7.50"),)])
+    assert [operation["identifiers"]["id"] for operation in mapped.operations] == ["100", "7.50"]
+
+
+def test_the_number_0_is_an_id_beside_rows_without_one() -> None:
+    """Of zero and nothing, only nothing is no identifier."""
+    mapped = Mapped([ID, EMAIL], [(0, None), (None, "a@b.co")])
+    assert [operation["identifiers"] for operation in mapped.operations] == [{"id": "0"}, {"email": "a@b.co"}]
+
+
+def test_addresses_in_any_case_share_a_key_and_ids_do_not() -> None:
+    """The rows of a person keep their order, however the address is written; ids have their case."""
+    columns = [Column("id", "text"), EMAIL]
+    rows = [(None, "A@b.co"), ("x", None), (None, "a@B.co"), ("X", None)]
+    mapper = PeopleMapper(PeopleQuery(sql=""), columns, "remove", print)
+    keys = [operation.key for operation in mapper.operations(rows)]
+    assert keys[0] == keys[2]
+    assert keys[1] != keys[3]
+
+
+def test_a_row_that_is_not_sent_has_no_claim_to_its_address() -> None:
+    """Nor has a person without id: only an address under two ids that are sent is one too many."""
+    rows = [(1, "a@b.co", "x" * 32_000), (2, "a@b.co", ""), (None, "c@d.co", ""), (3, "c@d.co", "")]
+    mapped = Mapped([ID, EMAIL, PLAN], rows)
+    assert [rejection.row for rejection in mapped.rejections] == [1]
+    assert len(mapped.operations) == 3
+
+
+def test_the_rows_of_an_address_under_two_ids_are_named_by_their_numbers() -> None:
+    """Whatever was left out before them, also chunks ago; the same id may repeat its address."""
+    rejections: list[Rejection] = []
+    mapper = PeopleMapper(PeopleQuery(sql=""), [ID, EMAIL], "remove", rejections.append)
+    chunks: list[list[tuple[Any, ...]]] = [
+        [(1, None), (None, None), (3, "a@b.co"), (4, "c@d.co")],
+        [(5, None), (4, "C@d.co"), (7, "a@B.co"), (8, "e@f.co")],
+    ]
+    sent = [operation.row for chunk in chunks for operation in mapper.operations(chunk)]
+    assert sent == [1, 3, 4, 5, 6, 8]
+    assert [(rejection.row, rejection.identifier) for rejection in rejections] == [(2, ""), (7, "7")]
+    assert "email is also that of row 3," in rejections[1].message
+
+
+def test_a_full_disk_ends_the_run_instead_of_mixing_up_rows() -> None:
+    """What cannot be remembered of the rows that went by would reject others wrongly."""
+    mapper = PeopleMapper(PeopleQuery(sql=""), [ID, EMAIL], "remove", print)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, usual[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            mapper.operations([(n, f"p{n}@b.co") for n in range(100)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)

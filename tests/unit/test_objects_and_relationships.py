@@ -141,3 +141,27 @@ def test_columns_that_would_be_misread_are_refused(query: Query, columns: list[C
     """The rules of people apply in kind."""
     with pytest.raises(QueryError, match=message):
         mapper(query, columns, [])
+
+
+def test_a_pair_is_the_same_in_any_case_of_its_address() -> None:
+    """Setting and removing keep their order however the address is written; objects' ids have their case."""
+    query = RelationshipsQuery(sql="", object_type_id="1", identify_by="email")
+    rows = [("A@b.co", "x"), ("a@B.co", "x"), ("a@b.co", "X")]
+    operations = mapper(query, [Column("email", "text"), OBJECT_ID], []).operations(rows)
+    assert operations[0].key == operations[1].key
+    assert operations[0].key != operations[2].key
+
+
+def test_a_bad_row_between_others_is_rejected_alone() -> None:
+    """Whichever of its columns is at fault, the rows around it are sent as they are."""
+    rejections: list[Rejection] = []
+    columns = [PERSON_ID, OBJECT_ID, Column("deleted", "text"), NAME]
+    rows = [(1, "a", "t", "n1"), (2, "b", "maybe", "n2"), (3, "", "f", "n3"), (None, "d", None, "n4")]
+    (operation, last) = mapper(RELATIONSHIPS, columns, rejections).operations([*rows, (5, "e", None, "n5")])
+    assert [(rejection.row, rejection.field) for rejection in rejections] == [
+        (2, "deleted"),
+        (3, "identifiers.object_id"),
+        (4, "identifiers.id"),
+    ]
+    assert operation.values() == {"id": "1", "object_type_id": "2", "object_id": "a", "deleted": True}
+    assert last.values()["name"] == "n5"
