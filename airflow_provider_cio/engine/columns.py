@@ -32,8 +32,8 @@ def check_columns(
     Args:
         columns: The columns of the query.
         identifiers: Columns that name a person or an object.
-        flags: Columns that say what to do with a row.
         one_of: Those of which at least one has to be there.
+        flags: Columns that say what to do with a row.
 
     Raises:
         QueryError: Names every column at fault and the ``AS`` that mends it.

@@ -44,7 +44,7 @@ def preview(sync: Sync, source: Source) -> list[Preview]:
     """Look at the first rows of each query of a sync.
 
     Raises:
-        QueryError: Postgres refuses a query.
+        ConfigurationError: The connection is wrong, or Postgres refuses a query or cannot compute a row.
         SourceUnavailableError: Postgres cannot be reached, or went away.
     """
     with source.snapshot() as snapshot:

@@ -141,7 +141,7 @@ class Source:
         """Open a read-only view of the database as it is now.
 
         Raises:
-            ConfigurationError: The connection's TLS is not what Postgres, or we, can accept.
+            ConfigurationError: The connection is wrong: its TLS, its login or password, or its database.
             SourceUnavailableError: Postgres cannot be reached.
         """
         try:

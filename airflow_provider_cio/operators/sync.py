@@ -154,7 +154,7 @@ class CustomerIOSyncOperator(BaseOperator):
         self.statement_timeout = statement_timeout
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Render the query with the last sync time."""
+        """Render the queries with the last sync time; from now on callbacks have a summary."""
         context["summary"] = self._outcome(Summary(0))  # type: ignore[typeddict-unknown-key] # for callbacks
         try:
             self._stored_sync_time = LastSyncTime(self.workspace, self.sync).read()

@@ -100,7 +100,7 @@ def _unknown(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
         return f"here: it {_ELSEWHERE[str(last)]}"
     if parents:
         return f"of {'.'.join(str(step) for step in parents)}: {hint}"
-    if holder is not model or "name" in allowed:
+    if "name" in allowed:
         return f"of a spec: {hint}"
     if last in ("name", "description", "people", "objects", "relationships"):
         return "of defaults: every spec has its own"

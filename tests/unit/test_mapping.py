@@ -252,10 +252,11 @@ def test_addresses_in_any_case_share_a_key_and_ids_do_not() -> None:
 
 def test_a_row_that_is_not_sent_has_no_claim_to_its_address() -> None:
     """Nor has a person without id: only an address under two ids that are sent is one too many."""
-    rows = [(1, "a@b.co", "x" * 32_000), (2, "a@b.co", ""), (None, "c@d.co", ""), (3, "c@d.co", "")]
-    mapped = Mapped([ID, EMAIL, PLAN], rows)
+    mapped = Mapped([ID, EMAIL, PLAN], [(1, "a@b.co", "x" * 32_000), (2, "a@b.co", "")])
     assert [rejection.row for rejection in mapped.rejections] == [1]
-    assert len(mapped.operations) == 3
+    assert [operation["identifiers"] for operation in mapped.operations] == [{"id": "2"}]
+    mapped = Mapped([ID, EMAIL, PLAN], [(None, "a@b.co", ""), (2, "a@b.co", "")])
+    assert [operation["identifiers"] for operation in mapped.operations] == [{"email": "a@b.co"}, {"id": "2"}]
 
 
 def test_the_rows_of_an_address_under_two_ids_are_named_by_their_numbers() -> None:
@@ -264,12 +265,16 @@ def test_the_rows_of_an_address_under_two_ids_are_named_by_their_numbers() -> No
     mapper = PeopleMapper(PeopleQuery(sql=""), [ID, EMAIL], "remove", rejections.append)
     chunks: list[list[tuple[Any, ...]]] = [
         [(1, None), (None, None), (3, "a@b.co"), (4, "c@d.co")],
-        [(5, None), (4, "C@d.co"), (7, "a@B.co"), (8, "e@f.co")],
+        [(5, None), (4, "C@d.co"), (7, None), (8, "a@B.co"), (9, "e@f.co")],
+        [(9, "e@f.co"), (11, "e@f.co")],
     ]
     sent = [operation.row for chunk in chunks for operation in mapper.operations(chunk)]
-    assert sent == [1, 3, 4, 5, 6, 8]
-    assert [(rejection.row, rejection.identifier) for rejection in rejections] == [(2, ""), (7, "7")]
-    assert "email is also that of row 3," in rejections[1].message
+    assert sent == [1, 3, 4, 5, 6, 7, 9, 10]
+    assert [(rejection.row, rejection.message.partition(",")[0]) for rejection in rejections] == [
+        (2, "the row has no id and no email"),
+        (8, "email is also that of row 3"),
+        (11, "email is also that of row 9"),
+    ]
 
 
 def test_a_full_disk_ends_the_run_instead_of_mixing_up_rows() -> None:
