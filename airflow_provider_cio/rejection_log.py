@@ -34,4 +34,4 @@ class RejectionLog:
                 rejection.message,
             )
         if self._written == _LIMIT:
-            log.error("Further rejected rows are only counted")
+            log.error("Further rejected rows are in the report only")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
 
 import msgspec
 from airflow.sdk import Variable
@@ -13,6 +14,8 @@ from airflow_provider_cio.naming import LAST_SYNC_TIME, WINDOWS, last_sync_time_
 
 log = logging.getLogger(__name__)
 
+#: Seconds by which the source's clock may be ahead of the worker's.
+_AHEAD = 86_400
 #: Runs that waited for their workspace for longer, or behind more syncs, are not skipped.
 _KEPT_FOR = dt.timedelta(days=1)
 _KEPT = 200
@@ -37,12 +40,19 @@ class LastSyncTime:
         """
         text = Variable.get(self._key, default="0")
         try:
-            return int(text)
+            seconds = int(text)
         except ValueError:
-            raise ConfigurationError(
-                f"The Variable {self._key} is {text!r}, not Unix seconds."
-                " Set it to a whole number, or to 0 to send everything again."
-            ) from None
+            raise self._wrong(f"{text!r}, not Unix seconds") from None
+        if seconds < 0:
+            raise self._wrong(f"{seconds}, which is before 1970")
+        if seconds > time.time() + _AHEAD:
+            raise self._wrong(f"{seconds}, which is in the future: seconds are meant, not milliseconds")
+        return seconds
+
+    def _wrong(self, what: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"The Variable {self._key} is {what}. Set it to Unix seconds, or to 0 to send everything again."
+        )
 
     def store(self, seconds: int, *, before: int) -> None:
         """Remember Unix seconds for the next run, unless a person set others meanwhile.

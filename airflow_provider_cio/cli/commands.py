@@ -134,7 +134,10 @@ def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault]]:
     folder = SpecFolder(path if path.is_dir() else path.parent)
     paths = folder.paths() if path.is_dir() else [path]
     if not paths or not path.exists():
-        _err.print(f"There is no .yaml file in {path}", style="red", markup=False)
+        missing = (
+            f"There is no .yaml file in {path}" if path.exists() else f"There is no folder or file {path}"
+        )
+        _err.print(missing, style="red", markup=False)
         raise SystemExit(2)
     specs, errors = folder.load_all(paths)
     faults: set[Fault] = set()

@@ -20,6 +20,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_cio.engine import (
+    Counts,
     ObjectsQuery,
     PeopleQuery,
     ReadBack,
@@ -155,7 +156,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the queries with the last sync time; from now on callbacks have a summary."""
-        context["summary"] = self._outcome(Summary(0))  # type: ignore[typeddict-unknown-key] # for callbacks
+        context["summary"] = self._outcome(self._new_summary())  # type: ignore[typeddict-unknown-key] # for callbacks
         try:
             self._stored_sync_time = LastSyncTime(self.workspace, self.sync).read()
         except ConfigurationError as error:
@@ -167,7 +168,7 @@ class CustomerIOSyncOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the sync; store the next last sync time when it Completed."""
         dry_run = context["params"].get("dry_run", False)
-        summary = Summary(self._last_sync_time, dry_run=dry_run)
+        summary = self._new_summary(dry_run=dry_run)
         if dry_run:
             self.log.info("A dry run: nothing is sent, and the last sync time stays where it is")
         else:
@@ -226,10 +227,12 @@ class CustomerIOSyncOperator(BaseOperator):
         summary.status = Status.SKIPPED
         summary.finished_at = summary.started_at
         self._leave(context, self._outcome(summary))
-        raise AirflowSkipException(
+        reason = (
             f"{Status.SKIPPED}: at {due:%H:%M:%S} {busy.sync} was importing into the workspace"
             f" ({busy.start:%H:%M:%S} to {busy.end:%H:%M:%S} UTC). The next interval tries again."
         )
+        self.log.info(reason)  # Airflow's own line hides it in a field
+        raise AirflowSkipException(reason)
 
     def preview(self) -> list[Preview]:
         """Look at the first rows of the queries, which have been rendered, and send nothing.
@@ -323,6 +326,16 @@ class CustomerIOSyncOperator(BaseOperator):
         if report.location:
             self.log.info("All rejected rows: %s (%s)", self.report_url, report.location)
         return outcome
+
+    def _new_summary(self, *, dry_run: bool = False) -> Summary:
+        """Begin a summary; it has every query from the start, so that templates of callbacks find theirs."""
+        queries = {
+            "people": self.people_query,
+            "objects": self.objects_query,
+            "relationships": self.relationships_query,
+        }
+        counts = {name: Counts() for name, query in queries.items() if query}
+        return Summary(self._last_sync_time, dry_run=dry_run, queries=counts)
 
     def _outcome(self, summary: Summary, report: str | None = None) -> dict[str, Any]:
         return {**summary.as_dict(), "report": report, "report_url": self.report_url or None}

@@ -26,7 +26,10 @@ def report(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Strea
     """Give out the CSV of the rows that a run rejected."""
     path = _location(dag_id, run_id, task_id, map_index)
     if not path:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, "This run has no report: no row failed.")
+        raise HTTPException(
+            status.HTTP_404_NOT_FOUND,
+            "There is no report: no row of this run failed, or there is no such run.",
+        )
     try:
         file = path.fs.open(path.path, "rb")
     except OSError:

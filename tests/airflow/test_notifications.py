@@ -88,7 +88,8 @@ def test_the_example_of_the_documentation_tells_who_has_to_know(
 
 def test_a_run_that_fails_before_it_begins_is_told_too(connected: Airflow, mailbox: Mailbox) -> None:
     """Its summary says Failed, with no rows."""
-    connected.write("syncs/early.yaml", spec("early", more=example()))
+    of_one_query = example().replace("summary.rows_failed", "summary.queries.people.failed")
+    connected.write("syncs/early.yaml", spec("early", more=of_one_query))
     connected.set_variable("customerio.production.early.last_sync_time", "yesterday")
     assert connected.run("customerio.production.early").state == "failed"
     ((_, subject, text),) = mailbox.take()

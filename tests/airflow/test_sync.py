@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pendulum
+import pytest
 
 from tests.integration.conftest import LocalWorkspace
 
 if TYPE_CHECKING:
-    import pytest
-
     from airflow_provider_cio.emulator.process import EmulatorProcess
     from tests.airflow.conftest import Airflow
     from tests.conftest import Database
@@ -71,9 +71,10 @@ def test_full_refresh_starts_at_0_for_one_run(connected: Airflow, database: Data
     """The form's switch sends everything again and then goes on as before."""
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('f1', 'f@b.co')")
     connected.write("syncs/full.yaml", spec("full"))
-    connected.set_variable("customerio.production.full.last_sync_time", "4000000000")
+    later = str(int(time.time()) + 3600)
+    connected.set_variable("customerio.production.full.last_sync_time", later)
     assert connected.summary(connected.run("customerio.production.full"))["queries"]["people"]["read"] == 0
-    connected.set_variable("customerio.production.full.last_sync_time", "4000000000")
+    connected.set_variable("customerio.production.full.last_sync_time", later)
     summary = connected.summary(connected.run("customerio.production.full", full_refresh=True))
     assert (summary["last_sync_time"], summary["queries"]["people"]["read"]) == (0, 1)
 
@@ -88,12 +89,16 @@ def test_a_dry_run_checks_all_and_sends_nothing(connected: Airflow, database: Da
     assert connected.variable("customerio.production.dry.last_sync_time") is None
 
 
-def test_a_last_sync_time_that_is_no_number_is_refused(connected: Airflow, database: Database) -> None:
-    """What somebody mistyped in the Variables page is not guessed at."""
+@pytest.mark.parametrize("typed", ["yesterday", "-5", "1795599600000"])
+def test_a_last_sync_time_that_cannot_be_meant_is_refused(
+    connected: Airflow, database: Database, typed: str
+) -> None:
+    """What somebody mistyped in the Variables page is not guessed at; milliseconds would skip changes."""
     database.execute(PEOPLE)
     connected.write("syncs/typo.yaml", spec("typo"))
-    connected.set_variable("customerio.production.typo.last_sync_time", "yesterday")
+    connected.set_variable("customerio.production.typo.last_sync_time", typed)
     assert connected.run("customerio.production.typo").state == "failed"
+    assert connected.variable("customerio.production.typo.last_sync_time") == typed
 
 
 def test_wrong_credentials_fail_at_once(
