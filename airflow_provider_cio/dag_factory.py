@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
+import os
 import re
 import zoneinfo
 from typing import TYPE_CHECKING, Any
@@ -24,14 +26,14 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_cio.errors import SpecError
+from airflow_provider_cio.errors import ConfigurationError, SpecError
 from airflow_provider_cio.naming import dag_id, pool_name
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 from airflow_provider_cio.specs import SpecFolder
 from airflow_provider_cio.specs.model import SyncSpec, duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
     from airflow.sdk import Context
@@ -40,6 +42,13 @@ log = logging.getLogger(__name__)
 
 _TAG = "customerio"
 _SPEC_ERROR = "spec-error"
+#: Whom a spec tells: Airflow shows nobody what a notifier is given, and some are given a token.
+_NOTIFIERS = re.compile(
+    r"""^(["']?on_(?:success|failure|skipped)["']?\s*:).*\n(?:[ \t#-].*\n|[ \t]*\n)*""", re.MULTILINE
+)
+_SPEC_ERROR_ID = "customerio_spec_error"
+#: Airflow refuses longer ids.
+_LONGEST_ID = 250
 _SWITCHES = {
     "full_refresh": (
         "Full refresh",
@@ -63,7 +72,12 @@ def build_dags(folder: Path) -> dict[str, DAG]:
 
     Returns:
         DAGs by their id, for ``globals().update``.
+
+    Raises:
+        ConfigurationError: There is no such folder; Airflow shows it as an import error.
     """
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder {folder}: give build_dags the one with the specs")
     specs = SpecFolder(folder)
     if wanted := get_parsing_context().dag_id:
         for paths in _likely(specs, wanted):
@@ -125,7 +139,15 @@ def _likely(specs: SpecFolder, wanted: str) -> Iterator[list[Path]]:
     paths, sync = specs.paths(), wanted.rpartition(".")[2]
     yield [path for path in paths if path.stem == sync]
     says_it = re.compile(rf"^name:.*\b{sync}\b".encode(), re.MULTILINE).search
-    yield [path for path in paths if says_it(path.read_bytes())]
+    yield [path for path in paths if says_it(_bytes_of(path))]
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Read a file; one that cannot be read says nothing, and is the DAG processor's to complain of."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
@@ -139,16 +161,17 @@ def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
             errors[path] = error
     for path, fault in errors.items():
         message = str(fault) if isinstance(fault, SpecError) else f"{path}: {type(fault).__name__}: {fault}"
-        message = message.replace(
-            f"{specs.root.parent}/", ""
-        )  # where a DAG bundle is checked out tells nobody
+        message = _storable(message.replace(f"{specs.root.parent}/", ""))  # its checkout tells nobody
         if not get_parsing_context().dag_id:  # the run of one DAG has nothing to say of others
             log.error("%s", message)
-        names = specs.names(path)
-        own = dag_id(*names) if names else ""
-        broken = _broken(own if own and own not in dags else _file_id(path.relative_to(specs.root)), message)
+        broken = _broken(_broken_id(specs.names(path), path.relative_to(specs.root), dags), message)
         dags[broken.dag_id] = broken
     return dags
+
+
+def _storable(text: str) -> str:
+    """Escape what Airflow's database cannot hold: a NUL, and what a file's name has that is no UTF-8."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", r"\0")
 
 
 def _schedule(spec: SyncSpec) -> CronTriggerTimetable | MultipleCronTriggerTimetable | list[Asset] | None:
@@ -204,7 +227,8 @@ def _documentation(spec: SyncSpec, text: str) -> str:
         for part in parts.values()
         if part and part.query_file
     ]
-    return "\n\n".join(filter(None, (spec.description, sentence, *queries, f"```yaml\n{text.strip()}\n```")))
+    shown = _NOTIFIERS.sub(r"\1 …\n", f"{text}\n").strip()
+    return "\n\n".join(filter(None, (spec.description, sentence, *queries, f"```yaml\n{shown}\n```")))
 
 
 def _when(spec: SyncSpec) -> str:
@@ -246,6 +270,10 @@ def _broken(name: str, error: str) -> DAG:
     return dag
 
 
-def _file_id(path: Path) -> str:
-    """Name the DAG of a spec that does not say its own name, by its file."""
-    return f"customerio_spec_error.{re.sub(r'[^A-Za-z0-9_.-]', '.', str(path.with_suffix('')))}"
+def _broken_id(names: tuple[str, str] | None, path: Path, taken: Container[str]) -> str:
+    """Name the DAG of a broken spec: as it says itself, else by its file, else by a hash of that."""
+    by_file = re.sub(r"[^A-Za-z0-9_.-]", ".", str(path.with_suffix("")))
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
+    ids = [dag_id(*names)] if names else []
+    ids += [f"{_SPEC_ERROR_ID}.{by_file}", f"{_SPEC_ERROR_ID}.{digest}"]
+    return next(each for each in ids if len(each) <= _LONGEST_ID and each not in taken)

@@ -116,9 +116,7 @@ def _run(airflow: LocalAirflow, dag_id: str, **expected: dict[str, int]) -> dict
 
 def _show(summary: dict[str, Any]) -> None:
     queries, duration, requests = summary["queries"], summary["duration"], summary["requests"]
-    read, imported, failed = (
-        sum(rows[what] for rows in queries.values()) for what in ("read", "imported", "failed")
-    )
+    read, imported, failed = (summary[f"rows_{what}"] for what in ("read", "imported", "failed"))
     counts = f"{read:,} rows read, {imported:,} imported, {failed:,} failed"
     pace = f"{requests:,} request{'' if requests == 1 else 's'}, {read / duration:,.0f} rows/s"
     status = summary["status"]

@@ -129,7 +129,9 @@ def emulator(args: Namespace) -> None:
 
 
 def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault]]:
-    """Load every spec in a folder, or one, and list every mistake once."""
+    """Load every spec in a folder, or one, and list every mistake once, those that only a DAG shows too."""
+    from airflow_provider_cio.dag_factory import build_dag
+
     path = Path(directory)
     folder = SpecFolder(path if path.is_dir() else path.parent)
     paths = folder.paths() if path.is_dir() else [path]
@@ -140,6 +142,12 @@ def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault]]:
         _err.print(missing, style="red", markup=False)
         raise SystemExit(2)
     specs, errors = folder.load_all(paths)
+    for each, spec in [*specs.items()]:
+        try:
+            build_dag(spec)
+        except Exception as refusal:  # noqa: BLE001 - such as a URI that Airflow does not take
+            errors[each] = refusal
+            del specs[each]
     faults: set[Fault] = set()
     for broken, error in errors.items():
         unexpected = [Fault(broken, 1, 1, f"{type(error).__name__}: {error}")]

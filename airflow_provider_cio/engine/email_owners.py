@@ -6,21 +6,19 @@ Found while rows go by, in a fixed amount of memory: an index and a file on disk
 from __future__ import annotations
 
 import os
-import sqlite3
 import struct
 import tempfile
+import weakref
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from airflow_provider_cio.engine.scratch import scratch_database
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SCHEMA = """
-PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = -16384;
-CREATE TABLE owners (email INTEGER PRIMARY KEY, place INTEGER);
-BEGIN;
-"""
+_SCHEMA = "CREATE TABLE owners (email INTEGER PRIMARY KEY, place INTEGER)"
 # A chunk is one statement, so that other threads run meanwhile: between statements they would be waited for.
 _ADD = "INSERT OR IGNORE INTO owners SELECT value, key + :first FROM json_each(:emails)"
 _TAKEN = """
@@ -34,10 +32,9 @@ class EmailOwners:
     """Remembers which id an address was first seen with."""
 
     def __init__(self) -> None:
-        # An empty name is a file that nobody else sees and that goes when the connection does.
-        self._index = sqlite3.connect("", isolation_level=None)
-        self._index.executescript(_SCHEMA)
-        self._rows = tempfile.TemporaryFile()  # noqa: SIM115 - it goes as the index does
+        self._index = scratch_database(self, _SCHEMA)
+        self._rows = tempfile.TemporaryFile()  # noqa: SIM115 - closed as the index is
+        weakref.finalize(self, self._rows.close)
         self._count = 0
 
     def clashes(self, numbers: Sequence[int], emails: Sequence[str], people: Sequence[str]) -> dict[int, int]:

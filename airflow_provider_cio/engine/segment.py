@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from airflow_provider_cio.engine.scratch import scratch_database
 from airflow_provider_cio.engine.verdicts import Workspace
 from airflow_provider_cio.errors import ConfigurationError, RefusedError
 from airflow_provider_cio.track.limits import SEGMENT_PEOPLE
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.operations import Operation
     from airflow_provider_cio.engine.queries import Identifier
     from airflow_provider_cio.track import AppClient
+
+_SCHEMA = "CREATE TABLE people (id_type TEXT, person TEXT, PRIMARY KEY (id_type, person)) WITHOUT ROWID"
 
 
 class WorkspaceWithSegments(Workspace, Protocol):
@@ -62,13 +64,7 @@ class Members:
     """The people that a run imported, each once, on disk until all verdicts are in."""
 
     def __init__(self) -> None:
-        # An empty name is a file that nobody else sees and that goes when the connection does.
-        self._people = sqlite3.connect("", isolation_level=None)
-        self._people.executescript(
-            "PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = -16384;"
-            "CREATE TABLE people (id_type TEXT, person TEXT, PRIMARY KEY (id_type, person)) WITHOUT ROWID;"
-            "BEGIN"
-        )
+        self._people = scratch_database(self, _SCHEMA)
 
     def add(self, operations: Sequence[Operation]) -> None:
         """Remember the people of operations that Customer.io accepted."""

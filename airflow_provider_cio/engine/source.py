@@ -81,7 +81,7 @@ _REMEDIES = {
     "no pg_hba.conf entry": "If the server wants TLS, set sslmode to require or verify-full; otherwise its"
     " pg_hba.conf has to let this user in from this host.",
     "password authentication failed": "Correct login and password of the connection.",
-    'database "': "Correct the connection's database.",
+    '" does not exist': "Correct the connection's database, or its login.",
     "invalid sslmode value": "It is one of disable, allow, prefer, require, verify-ca and verify-full.",
 }
 

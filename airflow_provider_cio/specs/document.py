@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from airflow_provider_cio.specs.faults import Fault, SpecError
+from airflow_provider_cio.specs.templates import LINES
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -53,10 +54,9 @@ class Document:
             ValueError,
         ) as error:  # a control character, a day that does not exist
             raise SpecError([Fault(path, 1, 1, f"cannot be read: {_sentence(error)}")]) from None
-        if not isinstance(content, dict):
-            fault = "is empty" if content is None else "has to be a mapping"
-            raise SpecError([Fault(path, 1, 1, f"{fault}: a spec has keys, such as name and workspace")])
-        self.content: dict[str, Any] = content
+        if content is not None and not isinstance(content, dict):
+            raise SpecError([Fault(path, 1, 1, "has to be a mapping of keys, such as workspace, to values")])
+        self.content: dict[str, Any] = content or {}
         self.faults = [
             self.fault(_place(node), f"{node.value} is here twice: YAML would take the last one only")
             for node in loader.repeated
@@ -86,7 +86,7 @@ class Document:
         if not isinstance(node, yaml.ScalarNode):
             return self.value(location)
         number = node.start_mark.line + line + (node.style == "|")
-        found = self._line(number).find(node.value.split("\n")[line - 1])
+        found = self._line(number).find(LINES(node.value)[line - 1])
         if found < 0:  # folded and quoted texts may have other lines than the file
             return self.value(location)
         return Place(number, found + column, length)

@@ -62,7 +62,7 @@ class SpecFolder:
         except SpecError as error:
             faults += error.faults
         content = {**ChainMap(*(each.content for each in defaults)), **document.content}
-        faults += _read_queries(document, content)
+        faults += _read_queries(document, content, self.root)
         try:
             spec = SyncSpec.model_validate(content)
         except ValidationError as error:
@@ -129,7 +129,7 @@ def _same_name(path: Path, owner: Path) -> SpecError:
     return SpecError([document.fault(document.value(("name",)), message)])
 
 
-def _read_queries(document: Document, content: dict[str, Any]) -> Iterator[Fault]:
+def _read_queries(document: Document, content: dict[str, Any], root: Path) -> Iterator[Fault]:
     """Put the text of every `query_file` into the content, and check what queries have between braces."""
     for part in _QUERIES:
         if not isinstance(content.get(part), dict):
@@ -146,8 +146,10 @@ def _read_queries(document: Document, content: dict[str, Any]) -> Iterator[Fault
         elif isinstance(file := content[part]["query_file"], str):
             path = document.path.parent / file
             try:
-                query = path.read_text(encoding="utf-8")
+                query = path.read_text(encoding="utf-8") if _lies_in(root, path) else None
             except (OSError, ValueError):
+                query = None
+            if query is None:
                 beside = sorted(other.name for other in path.parent.glob("*.sql"))
                 hint = f": {did_you_mean(file, beside)}" if beside else ", nor any other .sql file"
                 message = f"there is no readable file {file} beside the spec{hint}"
@@ -159,6 +161,11 @@ def _read_queries(document: Document, content: dict[str, Any]) -> Iterator[Fault
                 yield Fault(
                     path, fault.line, fault.column, fault.message, lines[fault.line - 1], fault.length
                 )
+
+
+def _lies_in(root: Path, path: Path) -> bool:
+    """Tell whether a file is one of the folder's: its text is shown, and others hold secrets."""
+    return path.resolve().is_relative_to(root.resolve())
 
 
 def _plain_value(path: Path, key: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 #: What a text may look like, by the pattern that says it to machines.
 _PATTERNS = {
     "^[a-z0-9_]+$": "may only have the letters a to z, digits and _",
+    r"^[^\x00]*$": "may not have the character NUL",
     "^[1-9][0-9]*$": 'is the number of a type in Customer.io, as text, such as "1"',
 }
 _KINDS = {
@@ -32,6 +34,7 @@ _KINDS = {
     "dict_type": "a mapping",
     "tuple_type": "a list",
 }
+_NOTIFIERS = ("on_success", "on_failure", "on_skipped")
 #: Keys that people look for in the wrong place.
 _ELSEWHERE = {
     "every": "belongs under schedule, as in schedule: {every: 30 minutes}",
@@ -56,7 +59,9 @@ def fault_of(error: ErrorDetails, documents: Sequence[Document], model: type[Bas
     document = next((each for each in documents if location and location[0] in each.content), documents[0])
     whole = not location or error["type"] in ("missing", "extra_forbidden")
     place = document.key(location) if whole else document.value(location)
-    return document.fault(place, _message(error, document, model))
+    fault = document.fault(place, _message(error, document, model))
+    # The line of a notifier may hold a token.
+    return dataclasses.replace(fault, text="") if location and location[0] in _NOTIFIERS else fault
 
 
 def _message(error: ErrorDetails, document: Document, model: type[BaseModel]) -> str:
@@ -69,11 +74,18 @@ def _message(error: ErrorDetails, document: Document, model: type[BaseModel]) ->
             said = f"is no key {_unknown(location, model)}"
         case "literal_error":
             allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-            said = f"cannot be {error['input']}: {did_you_mean(str(error['input']), allowed)}"
+            given = error["input"] if isinstance(error["input"], str) else document.written(location)
+            said = f"cannot be {given or 'this'}: {did_you_mean(given, allowed)}"
         case "string_pattern_mismatch":
             said = _PATTERNS[context["pattern"]]
         case "value_error":
             return f"{where}: {context['error']}" if where else str(context["error"])
+        case "string_too_short":
+            said = "is empty"
+        case "string_too_long":
+            said = f"is longer than {context['max_length']} characters"
+        case "date_from_datetime_inexact":
+            said = "has to be a day, without a time"
         case kind if kind in _KINDS:
             said = f"has to be {_KINDS[kind]}{_instead(error, document)}"
         case _:

@@ -32,8 +32,12 @@ from airflow_provider_cio.specs.schedules import (
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier
 
-_DURATION = re.compile(r"([1-9]\d*) (second|minute|hour|day)s?").fullmatch
+_DURATION = re.compile(r"([1-9][0-9]*) (second|minute|hour|day)s?").fullmatch
 _SECONDS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+_DIGITS = 9
+_LONGEST = dt.timedelta(days=365)
+#: Milliseconds in 31 bits.
+_POSTGRES_LONGEST = dt.timedelta(days=24)
 _EXAMPLES = "90 seconds, 5 minutes, 2 hours or 1 day"
 
 
@@ -43,10 +47,9 @@ def _duration(value: Any) -> dt.timedelta:
     if not match:
         raise ValueError(f"give a number and a unit, such as {_EXAMPLES}")
     number, unit = match.groups()
-    try:
-        return dt.timedelta(**{f"{unit}s": int(number)})
-    except OverflowError:
-        raise ValueError("is longer than anybody can wait") from None
+    if len(number) > _DIGITS or int(number) * _SECONDS[unit] > _LONGEST.total_seconds():
+        raise ValueError("is longer than anybody can wait: a year is the longest")
+    return dt.timedelta(seconds=int(number) * _SECONDS[unit])
 
 
 def duration_text(duration: dt.timedelta) -> str:
@@ -61,12 +64,26 @@ def _every(value: dt.timedelta) -> dt.timedelta:
         raise ValueError(
             'longer than a day takes a cron expression, such as schedule: "0 6 * * 1" for Mondays'
         )
+    if value.total_seconds() % 60:
+        raise ValueError("cron, which every becomes, has whole minutes only")
     if not divides_a_day(value):
         shorter, longer = map(duration_text, neighbours(value))
         raise ValueError(
             f"{duration_text(value)} do not divide a day, so that runs would come at other times every day:"
             f" {shorter} or {longer} do"
         )
+    return value
+
+
+def _statement_timeout(value: dt.timedelta) -> dt.timedelta:
+    if value > _POSTGRES_LONGEST:
+        raise ValueError("is longer than Postgres can count: 24 days is the longest")
+    return value
+
+
+def _query(value: str) -> str:
+    if value.endswith(".sql"):
+        raise ValueError("ends in .sql, so Airflow would look for a file: its name belongs to query_file")
     return value
 
 
@@ -78,7 +95,7 @@ def _cron(value: str) -> str:
 def _timezone(value: str) -> str:
     try:
         zoneinfo.ZoneInfo(value)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # `Europe` is a folder
         known = sorted(zoneinfo.available_timezones())
         hint = did_you_mean(value, known)
         hint = hint if "mean" in hint else "give one such as Europe/Berlin"
@@ -87,7 +104,12 @@ def _timezone(value: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=100)]
-Text = Annotated[str, Field(min_length=1)]
+#: Postgres stores no NUL; one in what Airflow keeps of a DAG ends the DAG processor, and with it every DAG.
+_NO_NUL = r"^[^\x00]*$"
+#: As long as Airflow's tables are wide: on Postgres, longer ones end the DAG processor too.
+Text = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_NUL)]
+#: Airflow's columns end at 2,147,483,647: larger ones end the DAG processor, or the scheduler.
+Count = Annotated[int, Field(ge=0, le=1000)]
 Duration = Annotated[
     dt.timedelta,
     BeforeValidator(_duration),
@@ -104,7 +126,7 @@ Duration = Annotated[
 ObjectTypeId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
 #: YAML has lists where the models, which nobody changes, have tuples.
 _TUPLE = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-Tag = Annotated[str, Field(min_length=1, max_length=100)]
+Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_NUL)]
 
 
 class _Part(BaseModel):
@@ -135,7 +157,7 @@ class _Query(_Part):
         )
     )
 
-    query: Text
+    query: Annotated[str, Field(min_length=1, pattern=_NO_NUL), AfterValidator(_query)]
     """One SELECT; `{{ last_sync_time }}` in it is the Unix time from which to read changes."""
     query_file: Text | None = None
     """A file with the query instead, beside the spec."""
@@ -173,7 +195,7 @@ class Schedule(_Part):
         json_schema_extra=lambda schema: schema.update(type=["string", "object"], minProperties=1)
     )
 
-    cron: Annotated[str, AfterValidator(_cron)] | None = None
+    cron: Annotated[str, Field(max_length=120), AfterValidator(_cron)] | None = None
     """Five fields: minute, hour, day of month, month, day of week."""
     every: Annotated[Duration, AfterValidator(_every)] | None = None
     """A time that divides a day, such as 30 minutes, 2 hours or 1 day; from midnight on."""
@@ -238,17 +260,17 @@ class _Shared(_Part):
     """How far to look back where the source hides transactions in flight."""
     max_lookback: Duration = dt.timedelta(hours=1)
     """How far to look back at most for a long transaction."""
-    statement_timeout: Duration | None = None
+    statement_timeout: Annotated[Duration, AfterValidator(_statement_timeout)] | None = None
     """How long Postgres may take for the next rows; by default as long as the server lets it."""
     execution_timeout: Duration | None = None
     """How long a run may take."""
-    retries: int = Field(default=2, ge=0)
+    retries: Count = 2
     """How often Airflow tries again after a run that could not come to its end."""
-    max_consecutive_failed_dag_runs: int = Field(default=0, ge=0)
+    max_consecutive_failed_dag_runs: Count = 0
     """After so many failed runs in a row Airflow pauses the DAG; 0 for never."""
     owner: Text = "airflow"
     """Whom to ask; shown in Airflow."""
-    owner_links: dict[str, Text] = Field(default_factory=dict)
+    owner_links: dict[Text, Text] = Field(default_factory=dict)
     """Where an owner's name leads: a URL, or mailto:."""
     tags: Annotated[tuple[Tag, ...], _TUPLE] = ()
     """Shown in Airflow, besides our own."""
@@ -274,7 +296,7 @@ class SyncSpec(_Shared):
 
     name: Name
     """Unique in its workspace."""
-    description: str = ""
+    description: Annotated[str, Field(pattern=_NO_NUL)] = ""
     """For people."""
     workspace: Name
     """The workspace's name; its syncs run one at a time."""

@@ -38,7 +38,7 @@ def _notifier_class(path: str) -> type[BaseNotifier]:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - a module may fail in any way when it is imported
         raise ValueError(f"{path} cannot be imported: {error}") from None
     if not (inspect.isclass(found) and issubclass(found, BaseNotifier)):
         raise ValueError(f"{path} is no notifier of Airflow")

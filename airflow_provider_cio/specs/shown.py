@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from airflow_provider_cio.specs.model import SyncSpec
 
 _FIRST = ("name", "description", "workspace")
+#: What `query` has the text of, and what may hold a token.
+_LEFT_OUT: dict[str, Any] = {
+    **{key: {"query_file": True} for key in ("people", "objects", "relationships")},
+    **{key: {"__all__": {"arguments": True}} for key in ("on_success", "on_failure", "on_skipped")},
+}
 
 
 def spec_text(spec: SyncSpec) -> str:
@@ -21,7 +26,8 @@ def spec_text(spec: SyncSpec) -> str:
         f"# Variable {last_sync_time_key(spec.workspace, spec.name)}",
         *([f"# runs at {' and at '.join(spec.crons)} ({spec.timezone})"] if spec.crons else ()),
     ]
-    values = spec.model_dump(mode="json", exclude_none=True) | {"customerio_conn_id": spec.connection}
+    values = spec.model_dump(mode="json", exclude_none=True, exclude=_LEFT_OUT)
+    values["customerio_conn_id"] = spec.connection
     said = {key: values[key] for key in (*_FIRST, *values) if values[key] not in ("", [], {})}
     return "\n".join(names) + "\n" + yaml.dump(said, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 

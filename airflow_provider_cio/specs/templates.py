@@ -14,6 +14,8 @@ ALLOWED = ("last_sync_time", "var")
 
 #: Most queries have nothing but this, which needs no parser.
 _LAST_SYNC_TIME = re.compile(r"\{\{\s*last_sync_time\s*\}\}")
+#: What Jinja takes for the end of a line.
+LINES = re.compile(r"\r\n|\r|\n").split
 _TEMPLATE = re.compile(r"\{[{%#]")
 _jinja = Environment(autoescape=False)  # noqa: S701 - it makes SQL, not HTML
 
@@ -44,5 +46,7 @@ def template_faults(query: str) -> list[TemplateFault]:
 
 
 def _fault(query: str, node: nodes.Name, message: str) -> TemplateFault:
-    line = query.split("\n")[node.lineno - 1]
-    return TemplateFault(node.lineno, line.find(node.name) + 1, len(node.name), message)
+    line = LINES(query)[node.lineno - 1]
+    found = re.search(rf"\{{[{{%][^{{}}]*?\b{node.name}\b", line)
+    column = found.end() - len(node.name) if found else line.find(node.name)
+    return TemplateFault(node.lineno, column + 1, len(node.name), message)

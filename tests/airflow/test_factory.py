@@ -11,6 +11,8 @@ import pytest
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
+from airflow_provider_cio.dag_factory import build_dags
+from airflow_provider_cio.errors import ConfigurationError
 from tests.airflow.test_cli import GOOD
 
 if TYPE_CHECKING:
@@ -112,3 +114,32 @@ def test_assets_and_nothing_are_schedules_too(airflow: Airflow) -> None:
     dags = airflow.dags()
     assert "s3://lake/people" in str(dags["customerio.production.a"].schedule)
     assert dags["customerio.production.b"].schedule is None
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """Else all of its DAGs would be gone without a word."""
+    with pytest.raises(ConfigurationError, match="There is no folder"):
+        build_dags(tmp_path / "nowhere")
+
+
+def test_broken_specs_never_share_an_id_nor_have_one_that_is_too_long(airflow: Airflow) -> None:
+    """Whatever their files are named, each is in the list."""
+    for name in ("a.b.yaml", "a.b.yml", "a/b.yaml", f"{'x' * 240}.yaml"):
+        airflow.write(f"syncs/{name}", "name: [")
+    ids = airflow.dags().keys()
+    assert len(ids) == 4
+    assert max(map(len, ids)) <= 250
+
+
+def test_what_a_notifier_is_given_is_shown_to_nobody(airflow: Airflow) -> None:
+    """It may be a token; neither the docs of a DAG nor those of a broken one have it."""
+    smtp = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
+    told = f"on_failure:\n- notifier: {smtp}\n  arguments:\n    to: hush@example.com\n"
+    airflow.write("syncs/a.yaml", GOOD + told + "owner: growth\n")
+    airflow.write("syncs/b.yaml", GOOD.replace("name: a", "name: b") + told + "    too: hush\n")
+    dags = airflow.dags()
+    assert "spec-error" in dags["customerio.production.b"].tags
+    docs = dags["customerio.production.a"].doc_md
+    assert "on_failure: …" in docs
+    assert "owner: growth" in docs
+    assert not [dag_id for dag_id, dag in dags.items() if "hush" in dag.doc_md]

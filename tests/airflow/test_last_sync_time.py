@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import requests
 
+from demo.processes import wait_until
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:
@@ -43,14 +43,18 @@ def test_a_full_refresh_with_rejections_leaves_it(connected: Airflow) -> None:
 
 
 def test_what_a_person_sets_while_the_sync_runs_stays(
-    connected: Airflow, caplog: pytest.LogCaptureFixture
+    connected: Airflow, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A reset in the middle of a run is not overwritten at its end."""
     connected.write("syncs/reset.yaml", spec("reset", "SELECT 'reset' AS id FROM pg_sleep(3)"))
     connected.set_variable(key("reset"), "5")
 
+    def is_running() -> bool:
+        query = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        return bool(database.connection.execute(query).fetchall())
+
     def reset() -> None:
-        time.sleep(1.5)
+        wait_until(is_running, what="The run's query", seconds=60)
         connected.set_variable(key("reset"), "0")
 
     person = threading.Thread(target=reset)

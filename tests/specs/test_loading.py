@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import pytest
+
 from airflow_provider_cio.errors import SpecError
 from airflow_provider_cio.specs import SpecFolder
 from airflow_provider_cio.specs.shown import spec_text
@@ -89,6 +91,18 @@ def test_mistakes_with_query_files(folder: Folder) -> None:
     assert folder.faults(GOOD + "  query_file: people.sql\n") == [
         "spec.yaml:6:3: give query or query_file, one of the two"
     ]
+
+
+def test_a_query_file_lies_in_the_folder(folder: Folder) -> None:
+    """Its text is shown in Airflow, so no other file of the machine is read, also through a link."""
+    outside = folder.write("secret.sql", "SELECT 'a secret'")
+    (folder.root / "syncs").mkdir()
+    (folder.root / "syncs" / "link.sql").symlink_to(outside)
+    for file in ("../secret.sql", "link.sql", str(outside)):
+        text = GOOD.replace("query: SELECT id FROM people", f"query_file: {file}")
+        path = folder.write("syncs/spec.yaml", text)
+        with pytest.raises(SpecError, match="there is no readable file"):
+            SpecFolder(folder.root / "syncs").load(path)
 
 
 def test_of_two_specs_with_one_name_the_file_of_that_name_is_used(folder: Folder) -> None:

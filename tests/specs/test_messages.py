@@ -38,6 +38,12 @@ MISTAKES = [
     (GOOD + "relationships: {query: SELECT 1}\n", "1:1: relationships needs object_type_id"),
     (GOOD + "  segment: {}\n", "6:12: people.segment: give id or name, one of the two"),
     (GOOD + "  segment: {id: 1, name: x}\n", "6:12: people.segment: give id or name, one of the two"),
+    # What Airflow or Postgres could not keep
+    (GOOD + 'description: "a\\0b"\n', "6:14: description may not have the character NUL"),
+    (GOOD + "retries: 99999999999\n", "6:10: retries has to be less than or equal to"),
+    (GOOD + f"owner: {'x' * 600}\n", "6:8: owner is longer than"),
+    (GOOD + "statement_timeout: 30 days\n", "6:20: statement_timeout: is longer than Postgres can count"),
+    (GOOD.replace("SELECT id FROM people", "people.sql"), "5:10: people.query: ends in .sql"),
     # Keys in the wrong place
     (GOOD + "every: 1 hour\n", "6:1: every is no key here: it belongs under schedule"),
     (GOOD + "query: SELECT 1\n", "6:1: query is no key here: it belongs under people, objects or"),
@@ -84,8 +90,8 @@ MISTAKES = [
     (GOOD + "start_date: 2024-02-30\n", "1:1: cannot be read: day is out of range"),
     (GOOD + "description: a\x01b\n", "1:1: cannot be read: "),
     ("name: [\n", "2:1: is no YAML: "),
-    ("- a list\n", "1:1: has to be a mapping: a spec has keys"),
-    ("", "1:1: is empty: a spec has keys"),
+    ("- a list\n", "1:1: has to be a mapping of keys"),
+    ("", "1:1: name is missing"),
 ]
 
 
