@@ -14,7 +14,8 @@ def scratch_database(owner: object, schema: str) -> sqlite3.Connection:
         schema: Creates its tables.
     """
     # An empty name is a file that nobody else sees and that goes when the connection does.
-    database = sqlite3.connect("", isolation_level=None)
+    # Whichever thread drops the owner closes it.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     weakref.finalize(owner, database.close)
     database.executescript(
         f"PRAGMA journal_mode = off; PRAGMA synchronous = off; PRAGMA cache_size = -16384; {schema}; BEGIN"
