@@ -17,7 +17,7 @@ from sqlparse import lexer
 from sqlparse.tokens import Comment, Whitespace
 
 from airflow_provider_cio.engine.values import NATIVE, register_loaders
-from airflow_provider_cio.engine.watermark import read_watermark
+from airflow_provider_cio.engine.watermark import DEFAULT_MAX_LOOKBACK, DEFAULT_OVERLAP, read_watermark
 from airflow_provider_cio.errors import ConfigurationError, QueryError, SourceUnavailableError, SyncError
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ class Source:
 
     Args:
         connect: Opens a connection, such as ``lambda: psycopg.connect("...")``.
-        overlap: Seconds by which the next last sync time is put back where the source cannot say which
-            transactions are in flight.
+        overlap: Seconds that are always subtracted from the next last sync time. When it is not given,
+            `DEFAULT_OVERLAP` is subtracted only where the source hides when transactions began.
         max_lookback: Seconds by which a long transaction may put it back.
         statement_timeout: Seconds that Postgres may take for the next rows; by default what the server says.
         timestamps: What dates and times become.
@@ -119,13 +119,13 @@ class Source:
         self,
         connect: Callable[[], psycopg.Connection[Any]],
         *,
-        overlap: int = 60,
-        max_lookback: int = 3600,
+        overlap: int | None = None,
+        max_lookback: int = DEFAULT_MAX_LOOKBACK,
         statement_timeout: int | None = None,
         timestamps: Timestamps = "unix",
     ) -> None:
         self._connect = connect
-        self._overlap = overlap
+        self._overlap = DEFAULT_OVERLAP if overlap is None else overlap
         self._max_lookback = max_lookback
         self._statement_timeout = statement_timeout
         self._timestamps: Timestamps = timestamps

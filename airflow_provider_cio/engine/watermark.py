@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds subtracted where starts of transactions are hidden: most transactions of applications are shorter.
+DEFAULT_OVERLAP = 60
+#: Seconds by which one forgotten transaction may hold the last sync time back; beyond it, every run would
+#: send hours of changes again.
+DEFAULT_MAX_LOOKBACK = 3600
+
 # A replica's clock is the time of what it has replayed last.
 _CLOCK = """
 SELECT pg_is_in_recovery(), extract(epoch FROM

@@ -34,6 +34,7 @@ from airflow_provider_cio.engine import (
 from airflow_provider_cio.engine.dry_run import DryRun
 from airflow_provider_cio.engine.preview import Preview, preview
 from airflow_provider_cio.engine.segment import find_segment
+from airflow_provider_cio.engine.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.errors import ConfigurationError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook
 from airflow_provider_cio.naming import asset_uri, connection_id, pool_name
@@ -92,7 +93,8 @@ class CustomerIOSyncOperator(BaseOperator):
         timestamps: Dates and times as ``unix`` seconds or ``iso`` text.
         postgres_conn_id: The source.
         customerio_conn_id: The workspace; ``customerio_<workspace>`` when it is not given.
-        overlap: Seconds to look back where the source hides transactions in flight.
+        overlap: Seconds that are always subtracted from the next last sync time; when it is not given, 60
+            seconds are subtracted only where the source hides when transactions began.
         max_lookback: Seconds to look back at most for a long transaction.
         statement_timeout: Seconds that Postgres may take for the next rows; by default what the server says.
     """
@@ -127,8 +129,8 @@ class CustomerIOSyncOperator(BaseOperator):
         timestamps: Timestamps = "unix",
         postgres_conn_id: str = "postgres_default",
         customerio_conn_id: str | None = None,
-        overlap: int = 60,
-        max_lookback: int = 3600,
+        overlap: int | None = None,
+        max_lookback: int = DEFAULT_MAX_LOOKBACK,
         statement_timeout: int | None = None,
         **kwargs: Any,
     ) -> None:
