@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.faults import Faults
 
 
+def as_text(value: Any) -> str:
+    """Write an identifier as it is sent; NULL is empty."""
+    if value is None:
+        return ""
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
 def identifier_texts(
     name: str, values: Sequence[Any], faults: Faults, path: str = "identifiers"
 ) -> list[str]:
@@ -34,7 +41,7 @@ def identifier_texts(
     """
     if _are_ordinary(name, values):
         return list(map(str, values))
-    texts = list(map(_text, values))
+    texts = list(map(as_text, values))
     for place, text in enumerate(texts):
         if wrong := _wrong(name, text, missing=values[place] is None):
             faults.setdefault(place, Fault(f"{path}.{name}", *wrong))
@@ -65,12 +72,6 @@ def _are_ordinary(name: str, values: Sequence[Any]) -> bool:
     if kinds != {str} or not all(map(str.isascii, values)) or max(map(len, values)) > IDENTIFIER_BYTES:
         return not kinds
     return are_ordinary(values) if name == "email" else all(map(str.strip, values))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def _wrong(name: str, text: str, *, missing: bool) -> tuple[str, str] | None:

@@ -19,7 +19,7 @@ from airflow_provider_cio.engine.values import FRACTIONS, JSON, finite, json_fau
 from airflow_provider_cio.track.limits import OPERATION_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from airflow_provider_cio.engine.faults import Faults
     from airflow_provider_cio.engine.operations import Content
@@ -47,11 +47,16 @@ class Mapper(ABC):
     Args:
         query: The query's name.
         columns: Its columns.
+        identifiers: Those that name a person or an object.
         on_rejection: Told of every row that cannot be sent.
     """
 
     def __init__(
-        self, query: str, columns: Sequence[Column], on_rejection: Callable[[Rejection], None]
+        self,
+        query: str,
+        columns: Sequence[Column],
+        identifiers: Collection[str],
+        on_rejection: Callable[[Rejection], None],
     ) -> None:
         self._query = query
         self._names = [column.name for column in columns]
@@ -59,6 +64,11 @@ class Mapper(ABC):
         self._rows = 0
         self._fractions = [
             (place, _finite_test(column)) for place, column in enumerate(columns) if column.type in FRACTIONS
+        ]
+        self._padded = [
+            place
+            for place, column in enumerate(columns)
+            if column.type == "bpchar" and column.name in identifiers
         ]
         self._json = [(place, column.name) for place, column in enumerate(columns) if column.type in JSON]
 
@@ -107,11 +117,13 @@ class Mapper(ABC):
         return operations
 
     def _columns(self, rows: list[Row]) -> list[Values]:
-        """Turn a chunk on its side, and make NULLs of NaN and infinity."""
+        """Turn a chunk on its side, make NULLs of NaN and infinity, and cut the padding off identifiers."""
         columns: list[Values] = list(zip(*rows, strict=True))
         for place, is_finite in self._fractions:
             if not all(map(is_finite, filter(None, columns[place]))):
                 columns[place] = list(map(finite, columns[place]))
+        for place in self._padded:  # to Postgres, the spaces at the end of a char(n) mean nothing
+            columns[place] = [value and value.rstrip(" ") for value in columns[place]]
         return columns
 
     def _check_json(self, columns: Sequence[Values], faults: Faults) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.attributes import Attributes
-from airflow_provider_cio.engine.columns import check_columns
-from airflow_provider_cio.engine.identifiers import identifier_texts
+from airflow_provider_cio.engine.columns import RESERVED_OF_OBJECTS, check_columns
+from airflow_provider_cio.engine.identifiers import as_text, identifier_texts
 from airflow_provider_cio.engine.mapping import Mapped, Mapper
 from airflow_provider_cio.engine.operations import IdentifyObject, ObjectId
 
@@ -37,8 +37,8 @@ class ObjectsMapper(Mapper):
         nulls: Nulls,
         on_rejection: Callable[[Rejection], None],
     ) -> None:
-        check_columns(columns, identifiers=OBJECT, one_of=OBJECT)
-        super().__init__(query.name, columns, on_rejection)
+        check_columns(query.sql, columns, identifiers=OBJECT, required=[OBJECT], reserved=RESERVED_OF_OBJECTS)
+        super().__init__(query.name, columns, OBJECT, on_rejection)
         names = [column.name for column in columns]
         self._index = names.index("object_id")
         self._type = query.object_type_id
@@ -52,4 +52,4 @@ class ObjectsMapper(Mapper):
 
     def name(self, row: Row) -> str:
         """Name the object."""
-        return "" if row[self._index] is None else str(row[self._index])
+        return as_text(row[self._index])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.engine.attributes import Attributes
-from airflow_provider_cio.engine.columns import check_columns
+from airflow_provider_cio.engine.columns import RESERVED_OF_PEOPLE, check_columns
 from airflow_provider_cio.engine.email_owners import EmailOwners
 from airflow_provider_cio.engine.faults import Fault
-from airflow_provider_cio.engine.identifiers import identifier_texts, other_identifier_texts
+from airflow_provider_cio.engine.identifiers import as_text, identifier_texts, other_identifier_texts
 from airflow_provider_cio.engine.mapping import Mapped, Mapper
 from airflow_provider_cio.engine.operations import IdentifyPerson, PersonEmail, PersonId
 
@@ -40,8 +40,8 @@ class PeopleMapper(Mapper):
         on_rejection: Callable[[Rejection], None],
     ) -> None:
         wanted: tuple[Identifier, ...] = (query.identify_by,) if query.identify_by else ("id", "email")
-        check_columns(columns, identifiers=PERSON, one_of=wanted)
-        super().__init__(query.name, columns, on_rejection)
+        check_columns(query.sql, columns, identifiers=PERSON, required=[wanted], reserved=RESERVED_OF_PEOPLE)
+        super().__init__(query.name, columns, PERSON, on_rejection)
         names = [column.name for column in columns]
         self._shapes = [_Shape(identifier, names, nulls) for identifier in wanted if identifier in names]
         self._owners = EmailOwners() if "id" in names and "email" in names else None
@@ -92,7 +92,7 @@ class PeopleMapper(Mapper):
 
     def name(self, row: Row) -> str:
         """Name the person."""
-        return next((str(row[shape.place]) for shape in self._shapes if row[shape.place] is not None), "")
+        return next((as_text(row[shape.place]) for shape in self._shapes if row[shape.place] is not None), "")
 
     def _nobodies(self, columns: Sequence[Values]) -> list[int]:
         """List the places of rows that have no identifier at all."""

@@ -6,9 +6,9 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.engine.attributes import Attributes
-from airflow_provider_cio.engine.columns import check_columns
+from airflow_provider_cio.engine.columns import RESERVED_OF_OBJECTS, check_columns
 from airflow_provider_cio.engine.faults import Fault
-from airflow_provider_cio.engine.identifiers import identifier_texts
+from airflow_provider_cio.engine.identifiers import as_text, identifier_texts
 from airflow_provider_cio.engine.mapping import Mapped, Mapper
 from airflow_provider_cio.engine.operations import ObjectId, PersonEmail, PersonId, RelatePerson, Relationship
 
@@ -21,8 +21,21 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.rejection import Rejection
     from airflow_provider_cio.engine.source import Column, Row
 
-_TRUE = frozenset({"true", "t", "1"})
-_FALSE = frozenset({"false", "f", "0"})
+#: What is true and what is false: numbers, and texts as Postgres reads them, which may be shortened.
+_MEANINGS: dict[Any, bool] = {
+    **dict.fromkeys([True, "t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"], True),
+    **dict.fromkeys([False, None, "f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"], False),
+}
+
+
+#: Postgres ignores these around a text that it reads as a boolean.
+_SPACES = " \t\n\v\f\r"
+_NOT_BOOLEAN = Fault(
+    "deleted",
+    "invalid",
+    "deleted is neither true nor false; it may be a boolean, 0 or 1,"
+    " or a text that Postgres reads as a boolean: true, yes, on, false, no, off",
+)
 
 
 class RelationshipsMapper(Mapper):
@@ -40,9 +53,15 @@ class RelationshipsMapper(Mapper):
         on_rejection: Callable[[Rejection], None],
     ) -> None:
         identifiers = (query.identify_by, "object_id")
-        for identifier in identifiers:
-            check_columns(columns, identifiers=identifiers, one_of=(identifier,), flags=("deleted",))
-        super().__init__(query.name, columns, on_rejection)
+        check_columns(
+            query.sql,
+            columns,
+            identifiers=identifiers,
+            required=[(identifier,) for identifier in identifiers],
+            reserved=RESERVED_OF_OBJECTS,
+            flag="deleted",
+        )
+        super().__init__(query.name, columns, identifiers, on_rejection)
         names = [column.name for column in columns]
         self._person_name = query.identify_by
         self._person = names.index(query.identify_by)
@@ -78,17 +97,14 @@ class RelationshipsMapper(Mapper):
         ended = list(map(_is_true, columns[self._deleted]))
         for place, value in enumerate(ended):
             if value is None:
-                faults.setdefault(place, Fault("deleted", "invalid", "deleted is neither true nor false"))
+                faults.setdefault(place, _NOT_BOOLEAN)
         return map(bool, ended)
 
     def name(self, row: Row) -> str:
         """Name the person, by whom one finds the row."""
-        return "" if row[self._person] is None else str(row[self._person])
+        return as_text(row[self._person])
 
 
 def _is_true(value: Any) -> bool | None:
-    """Read a boolean, also from a database that keeps it as 0 and 1, or as text; None for anything else."""
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    text = str(value).lower()
-    return text in _TRUE if text in _TRUE | _FALSE else None
+    """Read a boolean, also from a database that keeps it as a number or as text; None for anything else."""
+    return _MEANINGS.get(value.strip(_SPACES).lower() if isinstance(value, str) else value)

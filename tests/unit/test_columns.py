@@ -1,0 +1,398 @@
+"""The rules for columns and for what is in the columns that name something."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from math import inf, nan
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_cio.engine import ObjectsQuery, PeopleQuery, Rejection, RelationshipsQuery
+from airflow_provider_cio.engine.run import compile_mapper
+from airflow_provider_cio.engine.source import Column
+from airflow_provider_cio.errors import QueryError
+
+if TYPE_CHECKING:
+    from airflow_provider_cio.engine.queries import Query
+
+ID = Column("id", "text")
+OBJECT_ID = Column("object_id", "text")
+
+PEOPLE = "people"
+OBJECTS = "objects"
+RELATIONSHIPS = "relationships"
+
+
+def query(kind: str, sql: str = "") -> Query:
+    """Make a query of a kind."""
+    if kind == PEOPLE:
+        return PeopleQuery(sql=sql)
+    if kind == OBJECTS:
+        return ObjectsQuery(sql=sql, object_type_id="1")
+    return RelationshipsQuery(sql=sql, object_type_id="1")
+
+
+def identifying(kind: str) -> list[Column]:
+    """Give the columns that a query of a kind has to have."""
+    return {PEOPLE: [ID], OBJECTS: [OBJECT_ID], RELATIONSHIPS: [ID, OBJECT_ID]}[kind]
+
+
+def refusal(kind: str, *others: Column, sql: str = "") -> str:
+    """Say why a query with more columns is refused; empty if it is not."""
+    try:
+        compile_mapper(query(kind, sql), [*identifying(kind), *others], "remove", print)
+    except QueryError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *[
+            (kind, name)
+            for kind in (PEOPLE, OBJECTS, RELATIONSHIPS)
+            for name in ("cio_id", "_update", "_timestamp")
+        ],
+        (PEOPLE, "anonymous_id"),
+        (PEOPLE, "_created_in_customerio_at"),
+        *[
+            (kind, name)
+            for kind in (OBJECTS, RELATIONSHIPS)
+            for name in ("relationship", "_relationship", "cio_object_id", "objectId", "object_type_id")
+        ],
+    ],
+)
+def test_a_reserved_name_is_refused_with_the_alias_that_mends_it(kind: str, name: str) -> None:
+    """Customer.io would do something else with it than to set an attribute."""
+    assert f'"{name}" AS "{name.strip("_")}_value"' in refusal(kind, Column(name, "text"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (PEOPLE, "relationship"),
+        (PEOPLE, "object_id"),
+        (PEOPLE, "deleted"),
+        (OBJECTS, "deleted"),
+        (OBJECTS, "id"),
+        (OBJECTS, "name"),
+        (OBJECTS, "relationships"),
+        *[
+            (PEOPLE, name)
+            for name in (
+                "CIO_ID", "_Update", "unsubscribed", "created_at", "phone", "timezone",
+                "cio_subscription_preferences.topics.topic_1",
+                "a.b", "a[0]", "$x", "a b", " padded ", "count", "case",
+                "bool", "Plan", "plan", "ü", "日本語", "'", "a" * 63,
+            )
+        ],
+    ],
+)  # fmt: skip
+def test_any_other_name_is_sent_as_it_is(kind: str, name: str) -> None:
+    """Names are case-sensitive in Customer.io, and the query decides on them."""
+    mapper = compile_mapper(query(kind), [*identifying(kind), Column(name, "text")], "remove", print)
+    (operation,) = mapper.operations([(*["7" for _ in identifying(kind)], "x")])
+    assert json.loads(operation.body)["attributes"] == {name: "x"}
+
+
+def test_names_that_differ_in_case_are_two_attributes() -> None:
+    """Only the columns that name something must be written in lower case."""
+    assert refusal(PEOPLE, Column("plan", "text"), Column("Plan", "text")) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "meant"),
+    [
+        (PEOPLE, "Email", "email"),
+        (PEOPLE, "ID", "id"),
+        (PEOPLE, "id ", "id"),
+        (PEOPLE, " Email", "email"),
+        (OBJECTS, "OBJECT_ID", "object_id"),
+        (RELATIONSHIPS, "Deleted", "deleted"),
+        (RELATIONSHIPS, "deleted ", "deleted"),
+    ],
+)
+def test_a_name_that_is_almost_that_of_an_identifier_is_refused(kind: str, name: str, meant: str) -> None:
+    """It would become an attribute, although it is meant to name somebody."""
+    assert f'"{name}" AS {meant}' in refusal(kind, Column(name, "text"))
+
+
+def test_all_faults_of_the_columns_are_told_at_once() -> None:
+    """Each once, also where two identifiers are needed."""
+    columns = [Column("Id", "text"), OBJECT_ID, Column("cio_id", "text"), Column("deleted", "date")]
+    with pytest.raises(QueryError) as error:
+        compile_mapper(query(RELATIONSHIPS), columns, "remove", print)
+    assert [line.split()[1] for line in str(error.value).splitlines()[1:]] == ['"Id"', '"cio_id"', "deleted"]
+    with pytest.raises(QueryError, match=r"no column id: .*\n.*no column object_id: "):
+        compile_mapper(query(RELATIONSHIPS), [Column("plan", "text")], "remove", print)
+
+
+LONG = "number_of_orders_in_the_last_thirty_days_without_those_that_were_returned"
+KEPT = LONG[:63]
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        (f"SELECT id, 1 AS {LONG}", KEPT),
+        (f"SELECT id, 1 {LONG} FROM t", KEPT),
+        (f'SELECT id, 1 AS "{LONG}"', KEPT),
+        (f"SELECT id, 1 AS {LONG.title()}", KEPT),
+        (f'SELECT id, 1 AS "{LONG.title()}"', LONG.title()[:63]),
+        (f"WITH w AS (SELECT 1 AS {LONG}) SELECT id, w.* FROM w", KEPT),
+        (f"SELECT id, {KEPT} AS {KEPT}x FROM t", KEPT),
+        (f"SELECT id, '\\' || 'x' AS {LONG}, 'y'", KEPT),
+        (f"SELECT id, E'\\'' AS {LONG}", KEPT),
+        (f"SELECT id, $a$ it's $a$ AS {LONG}", KEPT),
+        (f"SELECT id /* it's */, -- it's\n 1 AS {LONG}", KEPT),
+        (f"SELECT id, t.a$b{LONG} FROM t", f"a$b{LONG}"[:63]),
+        (f'SELECT id, 1 AS "a""b{LONG}"', f'a"b{LONG}'[:63]),
+        ('SELECT id, 1 AS "' + "x" * 62 + 'é"', "x" * 62),
+        ('SELECT id, 1 AS "' + "x" * 61 + '日本"', "x" * 61),
+        ('SELECT id, 1 AS "' + "x" * 60 + '\U0001f600y"', "x" * 60),
+        ("SELECT id, 1 AS " + "é" * 32, "é" * 31),
+        ("SELECT id, 1 AS É" + "é" * 31, "É" + "é" * 30),
+        ("SELECT id, 1 AS " + "é" * 64, "é" * 63),  # a server in LATIN1
+        ("SELECT id, 1 AS " + "x" * 128, "x" * 127),  # Redshift
+    ],
+)
+def test_a_name_that_the_database_cut_off_is_refused(sql: str, name: str) -> None:
+    """It would arrive as an attribute whose name its author never wrote."""
+    message = refusal(PEOPLE, Column(name, "int4"), sql=sql)
+    assert "is only the beginning of" in message
+    assert 'AS "' in message
+
+
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        (f"SELECT id, 1 AS {KEPT}", KEPT),
+        (f'SELECT id, 1 AS "{KEPT}"', KEPT),
+        ("SELECT * FROM t", KEPT),
+        (f"SELECT id, {LONG} AS orders FROM t", "orders"),
+        (f"SELECT id, '{LONG}' AS {KEPT}", KEPT),
+        (f"SELECT id, 1 AS {KEPT} -- once {LONG}", KEPT),
+        (f"SELECT id, 1 AS {KEPT} /* once {LONG} */", KEPT),
+        (f"SELECT id, $${LONG}$$ AS {KEPT}", KEPT),
+        (f"SELECT id, '\\' AS {KEPT}, '{LONG}' AS b", KEPT),
+        (f"SELECT id, 1 AS {LONG}", LONG),  # a server that keeps more
+        (f"SELECT id, {LONG[:62]}, {LONG[:62]}x AS y FROM t", LONG[:62]),
+        ("SELECT id, 1 AS " + "é" * 31, "é" * 31),
+    ],
+)
+def test_a_long_name_that_is_whole_is_sent(sql: str, name: str) -> None:
+    """Postgres keeps 63 bytes, so exactly 63 may be what the author wrote."""
+    assert refusal(PEOPLE, Column(name, "int4"), sql=sql) == ""
+
+
+@pytest.mark.parametrize("column", [ID, Column("id", "int8"), Column("id", "numeric"), Column("id", "uuid")])
+def test_a_type_with_one_text_identifies(column: Column) -> None:
+    """Types of which each value can be written in one way."""
+    compile_mapper(PeopleQuery(sql=""), [column], "remove", print)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *[
+            Column("id", name)
+            for name in ("bool", "float8", "date", "timestamp", "timestamptz", "json", "jsonb", "bytea")
+        ],
+        Column("id", "text", array=True),
+        Column("id", "int4", array=True, postgres_type="integer[]"),
+    ],
+)
+def test_a_type_that_cannot_identify_is_refused(column: Column) -> None:
+    """Once, instead of in every row."""
+    with pytest.raises(QueryError, match="id::text AS id"):
+        compile_mapper(PeopleQuery(sql=""), [column], "remove", print)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "sent"),
+    [
+        ("int8", -1, "-1"),
+        ("numeric", Decimal(2**80), str(2**80)),
+        ("numeric", Decimal("1E-7"), "0.0000001"),
+        ("numeric", Decimal("1E+3"), "1000"),
+        ("numeric", Decimal("1.0"), "1.0"),
+        ("varchar", " padded ", " padded "),
+        ("text", "padded  ", "padded  "),
+        ("name", "x ", "x "),
+        ("bpchar", "padded  ", "padded"),
+        ("bpchar", " x\t ", " x\t"),
+        ("bpchar", "a" * 150 + " " * 50, "a" * 150),
+    ],
+)
+def test_an_identifier_is_the_text_of_its_value(kind: str, value: Any, sent: str) -> None:
+    """Only `char(n)` pads, so only there are spaces at the end not the value's."""
+    for columns, row in (
+        ([Column("id", kind)], (value,)),
+        ([Column("object_id", kind)], (value,)),
+        ([Column("id", kind), OBJECT_ID], (value, "o")),
+        ([ID, Column("object_id", kind)], ("p", value)),
+    ):
+        chosen = query({1: PEOPLE, 2: RELATIONSHIPS}[len(columns)] if columns[0].name == "id" else OBJECTS)
+        (operation,) = compile_mapper(chosen, columns, "remove", print).operations([row])
+        assert sent in operation.values().values()
+
+
+def test_padded_addresses_are_trimmed_as_identifier_and_as_attribute() -> None:
+    """They are valid then, and one that is used twice is found."""
+    rejections: list[Rejection] = []
+    columns = [Column("id", "bpchar"), Column("email", "bpchar"), Column("plan", "bpchar")]
+    mapper = compile_mapper(PeopleQuery(sql=""), columns, "remove", rejections.append)
+    rows = [
+        ("1  ", "a@b.co  ", "pro "),
+        (None, "c@d.co ", None),
+        ("3  ", None, None),
+        ("4  ", "a@b.co  ", None),
+        ("   ", None, None),
+    ]
+    assert [operation.values() for operation in mapper.operations(rows)] == [
+        {"id": "1", "email": "a@b.co", "plan": "pro "},
+        {"email": "c@d.co", "plan": None},
+        {"id": "3", "plan": None},
+    ]
+    assert [(found.identifier, found.field, found.reason) for found in rejections] == [
+        ("4", "attributes.email", "duplicate"),
+        ("", "identifiers.id", "required"),
+    ]
+
+
+def test_a_number_that_is_none_identifies_nobody() -> None:
+    """NaN and infinity count as NULL everywhere."""
+    rejections: list[Rejection] = []
+    mapper = compile_mapper(PeopleQuery(sql=""), [Column("id", "numeric")], "remove", rejections.append)
+    assert not mapper.operations([(Decimal("NaN"),), (Decimal("Infinity"),)])
+    assert [found.reason for found in rejections] == ["required", "required"]
+
+
+TRUE = [
+    True,
+    1,
+    Decimal("1.0"),
+    Decimal(1),
+    1.0,
+    "1",
+    "t",
+    "T",
+    "tr",
+    "true",
+    "TRUE",
+    "y",
+    "Y",
+    "ye",
+    "Yes",
+    "on",
+    " t ",
+    "y   ",
+    "true\n",
+]
+FALSE = [
+    False,
+    0,
+    None,
+    Decimal("0.00"),
+    0.0,
+    -0.0,
+    "0",
+    "f",
+    "F",
+    "fal",
+    "false",
+    "n",
+    "N",
+    "No",
+    "of",
+    "OFF",
+    "\tf",
+]
+NEITHER = [
+    2,
+    -1,
+    Decimal("1.1"),
+    Decimal("0.1"),
+    0.5,
+    1e-300,
+    "",
+    " ",
+    "o",
+    "maybe",
+    "1.0",
+    "01",
+    "truee",
+    "ja",
+    "oui",
+    "ye s",
+    "null",
+    "deleted",
+]
+
+
+@pytest.mark.parametrize("value", [*TRUE, *FALSE, *NEITHER])
+def test_deleted_means_what_postgres_would_read(value: Any) -> None:
+    """Booleans, 0 and 1 of any kind of number, and texts, which may be shortened; nothing else is guessed."""
+    rejections: list[Rejection] = []
+    columns = [ID, OBJECT_ID, Column("deleted", "text")]
+    operations = compile_mapper(query(RELATIONSHIPS), columns, "remove", rejections.append).operations(
+        [("p", "o", value)]
+    )
+    if any(value is other for other in NEITHER):
+        ((found,), operations) = rejections, [*operations]
+        assert (found.field, found.reason, operations) == ("deleted", "invalid", [])
+        assert "true, yes, on, false, no, off" in found.message
+    else:
+        assert [operation.values()["deleted"] for operation in operations] == [
+            any(value is other for other in TRUE)
+        ]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *[Column("deleted", name) for name in ("bool", "int2", "int4", "int8", "numeric", "float8",
+            "text", "varchar", "bpchar", "name")],
+        *[
+            Column("deleted", "text", postgres_type=name)
+            for name in ("text", '"char"', "bit", "bit varying", "citext", "yes_or_no", "character varying")
+        ],
+    ],
+)  # fmt: skip
+def test_types_that_may_hold_true_and_false_are_taken(column: Column) -> None:
+    """Enums and types of extensions among them, since their texts are their own."""
+    assert refusal(RELATIONSHIPS, column) == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "remedy"),
+    [
+        *[
+            (Column("deleted", name), "such as deleted_at IS NOT NULL AS deleted")
+            for name in ("date", "timestamp", "timestamptz", "json", "jsonb", "bytea", "uuid", "inet")
+        ],
+        *[
+            (Column("deleted", "text", postgres_type=name), "deleted_at IS NOT NULL AS deleted")
+            for name in ("interval", "time without time zone", "money", "point", "xml", "tstzrange", "record")
+        ],
+        (Column("deleted", "bool", array=True, postgres_type="boolean[]"), "the type boolean[]"),
+        (Column("deleted", "text", array=True), "the type text[]"),
+    ],
+)
+def test_a_type_that_is_never_true_or_false_is_refused_once(column: Column, remedy: str) -> None:
+    """Every row would be rejected for it, so nothing is sent."""
+    assert remedy in refusal(RELATIONSHIPS, column)
+    assert refusal(PEOPLE, column) == refusal(OBJECTS, column) == ""
+
+
+@pytest.mark.parametrize("value", [nan, inf])
+def test_deleted_that_is_not_a_number_counts_as_null(value: float) -> None:
+    """As everywhere: the relationship is set."""
+    columns = [ID, OBJECT_ID, Column("deleted", "float8")]
+    (operation,) = compile_mapper(query(RELATIONSHIPS), columns, "remove", print).operations(
+        [("p", "o", value)]
+    )
+    assert operation.values()["deleted"] is False
