@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser check format bench clean constraints
+.PHONY: help setup demo test browser check format bench torture clean constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: $(READY) ## let ruff mend what it can
 bench: $(READY) ## how fast is it here
 	@$(BIN)/python -m benchmarks
 
+torture: $(READY) ## does it hold what it promises under faults, kills and load; SCENARIOS="kills watermark" SEED=7 choose
+	@$(BIN)/python -m torture $(SCENARIOS) --seed $(or $(SEED),1)
+
 constraints: ## pin the newest versions that work together
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable . --group dev
@@ -56,4 +59,4 @@ constraints: ## pin the newest versions that work together
 	@touch $(READY)
 
 clean: ## remove what was made here
-	@rm -rf $(VENV) .cache .demo build dist *.egg-info
+	@rm -rf $(VENV) .cache .demo .torture build dist *.egg-info

@@ -17,6 +17,7 @@ import psycopg
 from demo.processes import LocalError, LocalProcess, free_port, log_tail, stop_all, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -46,6 +47,7 @@ class LocalPostgres:
         folder: Where the server's log `postgres.log` goes; must exist.
         programs: Where Postgres's programs are; by default the wheel's, which were built without TLS.
         certificate: PEM files of a certificate and of its key; TLS is then on, and nobody gets in without.
+        settings: More settings of the server, such as ``max_prepared_transactions``.
 
     Attributes:
         port: TCP port of 127.0.0.1.
@@ -60,6 +62,7 @@ class LocalPostgres:
         *,
         programs: Path | None = None,
         certificate: tuple[Path, Path] | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         self.log = folder / "postgres.log"
         self.port = free_port()
@@ -68,6 +71,7 @@ class LocalPostgres:
         self.database = "postgres"
         self._programs = programs
         self._certificate = certificate
+        self._settings = settings or {}
         self._data = Path()
         self._processes: list[LocalProcess] = []
 
@@ -114,7 +118,8 @@ class LocalPostgres:
     def _start(self, files: _ServerFiles) -> None:
         files.initialize(self.user, self.password)
         tls = files.demand_tls(*self._certificate) if self._certificate else {}
-        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": self.port, **tls}.items()]
+        values = {**_SETTINGS, "port": self.port, **tls, **self._settings}
+        settings = [f"--{name}={value}" for name, value in values.items()]
         server = LocalProcess(
             "Postgres",
             [files.program("postgres"), "-D", files.cluster, *settings],

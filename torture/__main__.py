@@ -1,0 +1,65 @@
+"""``python -m torture [scenario ...] [--seed N] [--short]``: runs scenarios, prints a line for each."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from torture.scenario import BrokenPromiseError, Trial
+
+#: In the order in which they are run.
+SCENARIOS = ("watermark",)
+#: Where the logs of a scenario that failed are kept.
+_LOGS = Path(__file__).parent.parent / ".torture"
+
+
+def main() -> int:
+    """Run the scenarios.
+
+    Returns:
+        The exit status: 0 if every promise held.
+    """
+    parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(SCENARIOS)}; all by default"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="decides on what is left to chance (%(default)s)")
+    parser.add_argument("--short", action="store_true", help="the forms that take seconds")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.scenarios) - {*SCENARIOS}:
+        parser.error(f"unknown scenario {', '.join(sorted(unknown))}: choose from {', '.join(SCENARIOS)}")
+    logging.disable(logging.WARNING)  # a run under faults logs each of them
+    results = [
+        _run(name, seed=arguments.seed, short=arguments.short) for name in arguments.scenarios or SCENARIOS
+    ]
+    return 0 if all(results) else 1
+
+
+def _run(name: str, *, seed: int, short: bool) -> bool:
+    """Run a scenario, print its line, and say whether every promise held."""
+    _LOGS.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-", dir=_LOGS))
+    started = time.monotonic()
+    try:
+        figures = importlib.import_module(f"torture.{name}").run(Trial(seed, short, folder))
+    except Exception as error:  # noqa: BLE001 - the other scenarios run all the same
+        if not isinstance(error, BrokenPromiseError):
+            traceback.print_exc()
+        print(
+            f"{name}, seed {seed}: FAILED after {time.monotonic() - started:.0f} s: {error} (logs: {folder})"
+        )
+        return False
+    print(f"{name}, seed {seed}: held in {time.monotonic() - started:.0f} s. {figures}", flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
