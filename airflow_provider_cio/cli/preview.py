@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from airflow_provider_cio.engine.preview import Preview
-    from airflow_provider_cio.engine.source import Column
+    from airflow_provider_cio.engine.sources import Column
 
 #: How many operations are shown as they would be sent.
 _OPERATIONS = 3

@@ -11,7 +11,7 @@ Usable from any Python script::
 from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery, RelationshipsQuery, Sync
 from airflow_provider_cio.engine.rejection import Rejection, Rejections, Report
 from airflow_provider_cio.engine.run import ReadBack, run_sync
-from airflow_provider_cio.engine.source import Source
+from airflow_provider_cio.engine.sources import Source
 from airflow_provider_cio.engine.summary import Counts, Status, Summary
 
 __all__ = [

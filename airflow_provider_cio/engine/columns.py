@@ -15,7 +15,7 @@ from airflow_provider_cio.track.limits import ATTRIBUTES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from airflow_provider_cio.engine.source import Column
+    from airflow_provider_cio.engine.sources import Column
 
 #: Attributes that steer the API instead of being set. Names are case-sensitive: `CIO_ID` is an ordinary one.
 _CONTROL_NAMES = frozenset({"cio_id", "_update", "_timestamp"})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_cio.engine.faults import Faults
     from airflow_provider_cio.engine.operations import Content
-    from airflow_provider_cio.engine.source import Column, Row
+    from airflow_provider_cio.engine.sources import Column, Row
 
 #: A column's values in a chunk of rows.
 Values: TypeAlias = "Sequence[Any]"

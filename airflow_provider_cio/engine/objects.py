@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping import Values
     from airflow_provider_cio.engine.queries import Nulls, ObjectsQuery
     from airflow_provider_cio.engine.rejection import Rejection
-    from airflow_provider_cio.engine.source import Column, Row
+    from airflow_provider_cio.engine.sources import Column, Row
 
 #: The column that names an object.
 OBJECT = ("object_id",)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping import Values
     from airflow_provider_cio.engine.queries import Identifier, Nulls, PeopleQuery
     from airflow_provider_cio.engine.rejection import Rejection
-    from airflow_provider_cio.engine.source import Column, Row
+    from airflow_provider_cio.engine.sources import Column, Row
 
 #: Columns that name a person.
 PERSON = ("id", "email")

@@ -13,7 +13,7 @@ from airflow_provider_cio.errors import QueryError
 if TYPE_CHECKING:
     from airflow_provider_cio.engine.operations import Operation
     from airflow_provider_cio.engine.queries import Nulls, Query, Sync
-    from airflow_provider_cio.engine.source import Column, Row, Snapshot, Source
+    from airflow_provider_cio.engine.sources import Column, Row, Snapshot, Source
 
 #: How many rows of each query are looked at.
 PREVIEW_ROWS = 100

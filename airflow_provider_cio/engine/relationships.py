@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping import Values
     from airflow_provider_cio.engine.queries import Nulls, RelationshipsQuery
     from airflow_provider_cio.engine.rejection import Rejection
-    from airflow_provider_cio.engine.source import Column, Row
+    from airflow_provider_cio.engine.sources import Column, Row
 
 #: What is true and what is false: numbers, and texts as Postgres reads them, which may be shortened.
 _MEANINGS: dict[Any, bool] = {

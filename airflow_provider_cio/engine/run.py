@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.queries import Nulls
     from airflow_provider_cio.engine.rejection import Rejection, Report
     from airflow_provider_cio.engine.segment import WorkspaceWithSegments
-    from airflow_provider_cio.engine.source import Column, Rows, Snapshot, Source
+    from airflow_provider_cio.engine.sources import Column, Rows, Snapshot, Source
     from airflow_provider_cio.engine.summary import Summary
     from airflow_provider_cio.track import AppClient
 
@@ -80,7 +80,12 @@ def run_sync(
         VerdictError: Nobody knows what became of some rows.
     """
     try:
-        with _rare_collections(), source.snapshot() as snapshot, ExitStack() as opened:
+        with (
+            _rare_collections(),
+            source.snapshot(summary.next_last_sync_time) as snapshot,
+            ExitStack() as opened,
+        ):
+            summary.warnings += snapshot.watermark.warnings
             members = Members() if sync.segment else None
             imports = []
             for query in sync.queries:  # all of them are checked before anything is sent

@@ -39,9 +39,15 @@ class Summary:
 
     ``Failed`` until the run came to its end. The last sync time moves only when the run Completed.
     In a dry run ``imported`` counts the rows that would have been sent. ``added_to_segment`` counts people.
+
+    Args:
+        last_sync_time: The one that the queries use, in Unix seconds.
+        stored_last_sync_time: The one that is stored, where that differs, as in a full refresh.
+        dry_run: Whether nothing is sent.
     """
 
     last_sync_time: int
+    stored_last_sync_time: int | None = None
     dry_run: bool = False
     next_last_sync_time: int = field(init=False)
     status: Status = Status.FAILED
@@ -49,11 +55,14 @@ class Summary:
     added_to_segment: int | None = None
     requests: int = 0
     bytes: int = 0
+    warnings: list[str] = field(default_factory=list)
     started_at: dt.datetime = field(default_factory=_now)
     finished_at: dt.datetime | None = None
 
     def __post_init__(self) -> None:
-        self.next_last_sync_time = self.last_sync_time
+        if self.stored_last_sync_time is None:
+            self.stored_last_sync_time = self.last_sync_time
+        self.next_last_sync_time = self.stored_last_sync_time
 
     @property
     def duration(self) -> float:
@@ -79,7 +88,7 @@ class Summary:
         """Every row was tried: decide the status, and move the last sync time when nothing was rejected.
 
         Args:
-            next_last_sync_time: Where the next run may start; None for where this one did.
+            next_last_sync_time: Where the next run may start; None to leave the stored one as it is.
         """
         if self.rows_failed:
             self.status = Status.SOME_ROWS_FAILED
@@ -122,6 +131,7 @@ class Summary:
             "added_to_segment": self.added_to_segment,
             "requests": self.requests,
             "bytes": self.bytes,
+            "warnings": self.warnings,
             "started_at": self.started_at.isoformat(),
             "finished_at": self.finished_at.isoformat() if self.finished_at else None,
             "duration": round(self.duration, 3),

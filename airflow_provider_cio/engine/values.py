@@ -1,8 +1,9 @@
 """How a value of Postgres becomes a value of JSON.
 
-psycopg's own loaders serve booleans, integers, floats, numerics and texts. Added here: dates and times become
-Unix seconds without passing through `datetime`, which ends at the year 9999; JSON is passed through unread.
-A type that has no JSON form of its own is read as text, by a cast in the query (see `source`).
+psycopg's own loaders serve booleans, integers, doubles, numerics and texts. Added here: dates and times
+become Unix seconds without passing through `datetime`, which ends at the year 9999; a real keeps the
+digits that it is shown with; JSON is passed through unread. A type that has no JSON form of its own is
+read as text, by a cast in the query (see `sources.types`).
 """
 
 from __future__ import annotations
@@ -28,13 +29,17 @@ if TYPE_CHECKING:
 TEXTS = frozenset({"text", "varchar", "bpchar", "name", "uuid"})
 INTEGERS = frozenset({"int2", "int4", "int8", "oid"})
 TIMES = frozenset({"date", "timestamp", "timestamptz"})
-FRACTIONS = frozenset({"float8", "numeric"})
+FRACTIONS = frozenset({"float4", "float8", "numeric"})
 JSON = frozenset({"json", "jsonb"})
 #: Types with a JSON form of their own, alone or in arrays.
 NATIVE = TEXTS | INTEGERS | TIMES | FRACTIONS | JSON | {"bool", "bytea", "inet"}
 #: How deep JSON may be nested: deeper, it is longer than the 1,000 bytes that Customer.io takes anyway.
 JSON_LEVELS = 500
 
+_float32 = Struct("!f")
+#: Digits after which every real is the same again.
+_REAL_DIGITS = range(1, 10)
+_LARGEST_REAL = (2 - 2**-23) * 2.0**127
 _int32 = Struct("!i").unpack
 _int64 = Struct("!q").unpack
 
@@ -55,6 +60,23 @@ _ISO_SECONDS = range(-62_135_596_800, 253_402_300_800)
 _read_json = msgspec.json.Decoder(msgspec.Raw).decode
 #: All of a JSON text but its brackets.
 _NO_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[^]["{}]++', re.DOTALL)
+
+
+class _Real(Loader):
+    """A real as the double of the fewest digits that make the same real: 0.1, not 0.10000000149011612."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> float:
+        (value,) = _float32.unpack(data)
+        if not isfinite(value):
+            return float(value)
+        for digits in _REAL_DIGITS:
+            shown = float(f"{value:.{digits}g}")
+            # Rounded up, the largest real is none any more.
+            if abs(shown) <= _LARGEST_REAL and _float32.unpack(_float32.pack(shown)) == (value,):
+                return shown
+        return float(value)
 
 
 class _UnixDate(Loader):
@@ -78,7 +100,7 @@ class _IsoDate(_UnixDate):
 
 
 class _UnixTimestamp(Loader):
-    """A timestamp as whole Unix seconds, floored; a naive one counts as UTC."""
+    """A timestamp as whole Unix seconds, floored; a naive one arrives here where the session is in UTC."""
 
     format = Format.BINARY
 
@@ -138,6 +160,7 @@ def register_loaders(context: AdaptContext, timestamps: Timestamps) -> None:
     timestamp: type[_UnixTimestamp]
     date, timestamp = (_UnixDate, _UnixTimestamp) if timestamps == "unix" else (_IsoDate, _IsoTimestamp)
     loaders: dict[str, type[Loader]] = {
+        "float4": _Real,
         "date": date,
         "timestamp": timestamp,
         "timestamptz": timestamp,

@@ -34,7 +34,7 @@ from airflow_provider_cio.engine import (
 from airflow_provider_cio.engine.dry_run import DryRun
 from airflow_provider_cio.engine.preview import Preview, preview
 from airflow_provider_cio.engine.segment import find_segment
-from airflow_provider_cio.engine.watermark import DEFAULT_MAX_LOOKBACK
+from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.errors import ConfigurationError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook
 from airflow_provider_cio.naming import asset_uri, connection_id, pool_name
@@ -337,7 +337,7 @@ class CustomerIOSyncOperator(BaseOperator):
             "relationships": self.relationships_query,
         }
         counts = {name: Counts() for name, query in queries.items() if query}
-        return Summary(self._last_sync_time, dry_run=dry_run, queries=counts)
+        return Summary(self._last_sync_time, self._stored_sync_time, dry_run=dry_run, queries=counts)
 
     def _outcome(self, summary: Summary, report: str | None = None) -> dict[str, Any]:
         return {**summary.as_dict(), "report": report, "report_url": self.report_url or None}

@@ -97,7 +97,7 @@ def test_rows_that_customerio_rejects_are_named_and_the_others_arrive(
     ("query", "message"),
     [
         ("SELEC 1", "syntax error"),
-        ("SELECT 1 AS id; SELECT 2 AS id", "multiple commands"),
+        ("SELECT 1 AS id; SELECT 2 AS id", "must be one SELECT"),
         ("DELETE FROM t RETURNING id", "refuses the query"),
         ("SELECT id, id FROM t", '"id" is the name of 2 columns'),
         ("SELECT nothing FROM t", "does not exist"),
@@ -247,21 +247,21 @@ def test_the_look_back_is_bounded(database: Database, caplog: pytest.LogCaptureF
 def test_a_role_that_cannot_see_others_takes_the_overlap(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Transactions of other roles may be hidden; the log says which GRANT shows them."""
+    """Where other roles hide their transactions, the default is subtracted, and the log names the GRANT."""
     role = f"{database.name}_role"
     database.execute(
         f"CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT CONNECT ON DATABASE {database.name} TO {role}"
     )
     try:
-        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"), overlap=500)
+        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
         with source.snapshot() as snapshot:
             assert snapshot.next_last_sync_time is not None
-            assert time.time() - snapshot.next_last_sync_time >= 500
+            assert time.time() - snapshot.next_last_sync_time >= 60
         assert "GRANT pg_read_all_stats" in caplog.text
         database.execute(f"GRANT pg_read_all_stats TO {role}")
         with source.snapshot() as snapshot:
             assert snapshot.next_last_sync_time is not None
-            assert time.time() - snapshot.next_last_sync_time < 100
+            assert time.time() - snapshot.next_last_sync_time < 60
     finally:
         database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_cio.engine import ObjectsQuery, PeopleQuery, Rejection, RelationshipsQuery
 from airflow_provider_cio.engine.run import compile_mapper
-from airflow_provider_cio.engine.source import Column
+from airflow_provider_cio.engine.sources import Column
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:

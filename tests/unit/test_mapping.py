@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_cio.engine import PeopleQuery, Rejection
 from airflow_provider_cio.engine.people import PeopleMapper
-from airflow_provider_cio.engine.source import Column
+from airflow_provider_cio.engine.sources import Column
 from airflow_provider_cio.errors import QueryError
 
 ID = Column("id", "int8")
