@@ -8,10 +8,9 @@
     - SpecError               a spec cannot be used; knows file, lines and columns
   + TransientError          wait, then try again: nothing is wrong with the sync
     - RateLimitedError        429; may know how long to wait
-    - UnavailableError        408, 5xx, a timeout, a reset: no verdict came
+    - UnavailableError        408, 5xx, a timeout, a reset, an answer that the API does not document
     - SourceUnavailableError  Postgres went away or ended the query
     - StoppedError            the run was told to stop
-  + VerdictError            an answer that makes no sense, so nobody knows what became of the rows
   + RefusedError            a whole request was refused; its rows have to be tried in smaller requests
     - TooLargeError           413
 """
@@ -42,7 +41,6 @@ __all__ = [
     "TooLargeError",
     "TransientError",
     "UnavailableError",
-    "VerdictError",
 ]
 
 
@@ -103,7 +101,7 @@ class RateLimitedError(TransientError):
 
 
 class UnavailableError(TransientError):
-    """No verdict came: a timeout, a broken connection, or a server error.
+    """No verdict came: a timeout, a broken connection, a server error, or an undocumented answer.
 
     Args:
         retry_after: Seconds to wait, when the answer said so.
@@ -134,12 +132,10 @@ class ItemError(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class VerdictError(SyncError):
-    """An answer cannot be understood, so nothing in its request counts as imported."""
-
-
 class RefusedError(SyncError):
     """A whole request was refused (400).
+
+    Customer.io's sentence can quote values, so it is not the text of the error: it is for the report.
 
     Args:
         field: The field at fault, as Customer.io names it.
@@ -149,7 +145,7 @@ class RefusedError(SyncError):
     """
 
     def __init__(self, field: str, reason: str, message: str, items: Sequence[ItemError] = ()) -> None:
-        super().__init__(message)
+        super().__init__("Customer.io refused the request")
         self.field = field
         self.reason = reason
         self.message = message

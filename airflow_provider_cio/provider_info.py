@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_cio import __version__
+from airflow_provider_cio.settings import (
+    APPLY_WAIT,
+    CONCURRENT_REQUESTS,
+    REQUEST_TIMEOUT,
+    REQUESTS_PER_SECOND,
+    RETRY_FOR,
+    Number,
+)
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -41,6 +49,15 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
+def _schema(kind: str, number: Number) -> dict[str, Any]:
+    return {
+        "type": [kind, "null"],
+        "default": number.default,
+        "minimum": number.least,
+        "maximum": number.most,
+    }
+
+
 _CONNECTION_TYPE = {
     "connection-type": "customerio",
     "hook-class-name": "airflow_provider_cio.hooks.customerio.CustomerIOHook",
@@ -67,18 +84,23 @@ _CONNECTION_TYPE = {
         },
         "app_host": {
             "label": "App API base URL",
-            "description": "Empty for Customer.io itself; https://… for an emulator or a proxy.",
+            "description": "By default the Track API base URL if that is given, else Customer.io itself.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "workspace_id": {
+            "label": "Workspace ID",
+            "description": "Only where the App API key is the token of a service account.",
             "schema": {"type": ["string", "null"]},
         },
         "max_requests_per_second": {
             "label": "Requests per second, at most",
             "description": "Customer.io asks for 1,000 at most; 100 is polite.",
-            "schema": {"type": ["number", "null"], "default": 100, "exclusiveMinimum": 0, "maximum": 1000},
+            "schema": _schema("number", REQUESTS_PER_SECOND),
         },
         "max_concurrent_requests": {
             "label": "Requests in flight, at most",
             "description": "Also the number of lanes in which rows keep their order.",
-            "schema": {"type": ["integer", "null"], "default": 8, "minimum": 1, "maximum": 64},
+            "schema": _schema("integer", CONCURRENT_REQUESTS),
         },
     },
 }
@@ -87,11 +109,11 @@ _CONFIG = {
     "description": "Settings of the Customer.io provider.",
     "options": {
         "request_timeout": {
-            "description": "Seconds to wait for Customer.io to accept a connection or go on with an answer.",
+            "description": "Seconds that a request may take, from the connection to the end of the answer.",
             "version_added": "0.1.0",
             "type": "float",
-            "example": None,
-            "default": "60",
+            "example": "30",
+            "default": f"{REQUEST_TIMEOUT.default:g}",
         },
         "retry_for": {
             "description": (
@@ -100,8 +122,8 @@ _CONFIG = {
             ),
             "version_added": "0.1.0",
             "type": "float",
-            "example": None,
-            "default": "900",
+            "example": "600",
+            "default": f"{RETRY_FOR.default:g}",
         },
         "reports_url": {
             "description": (
@@ -127,8 +149,8 @@ _CONFIG = {
             ),
             "version_added": "0.1.0",
             "type": "float",
-            "example": None,
-            "default": "10",
+            "example": "20",
+            "default": f"{APPLY_WAIT.default:g}",
         },
     },
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_cio.engine.lanes import Lane
-from airflow_provider_cio.engine.verdicts import Verdicts, Workspace, deliver
+from airflow_provider_cio.engine.verdicts import Refusals, Verdicts, Workspace, deliver
+from airflow_provider_cio.errors import SyncError
 from airflow_provider_cio.track.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
@@ -15,11 +17,16 @@ if TYPE_CHECKING:
 
     from airflow_provider_cio.engine.operations import Operation
 
+#: After an error, how long verdicts are awaited on requests in flight, so that report and summary have them.
+#: A stopped client gives up a request at once, and a killed task has 5 seconds.
+_LAST_VERDICTS_SECONDS = 2.0
+
 
 class Delivery:
     """Sends operations to a workspace, those with the same key in the order in which they come.
 
-    Leaving the ``with`` block waits for every verdict; leaving it by an error sends nothing more.
+    Leaving the ``with`` block waits for every verdict; leaving it by an error sends nothing more and
+    waits for no answer.
 
     Args:
         workspace: Takes the batches.
@@ -28,9 +35,8 @@ class Delivery:
 
     def __init__(self, workspace: Workspace, on_verdicts: Callable[[Verdicts], None]) -> None:
         self._workspace = workspace
-        self._lanes = [
-            Lane(partial(deliver, workspace), on_verdicts) for _ in range(workspace.max_concurrent_requests)
-        ]
+        send = partial(deliver, workspace, refusals=Refusals())
+        self._lanes = [Lane(send, on_verdicts) for _ in range(workspace.max_concurrent_requests)]
 
     def send(self, operations: Sequence[Operation]) -> None:
         """Hand over operations.
@@ -54,10 +60,12 @@ class Delivery:
         try:
             if error is None:
                 self._flush()
-        except BaseException:
-            self._stop()
+        except BaseException as late:
+            self._break_off(late)
             raise
-        self._close() if error is None else self._stop()
+        if error is not None:
+            self._break_off(error)
+        self._close()
 
     def _flush(self) -> None:
         """Send what is left and wait for all verdicts."""
@@ -75,10 +83,14 @@ class Delivery:
             lane.wait()
             first.add(lane.take())
 
-    def _stop(self) -> None:
-        """Let no lane wait for another try: the run is over."""
+    def _break_off(self, error: BaseException) -> None:
+        """Let no request wait for another try. Tell the verdicts that are there already."""
         self._workspace.stop()
         self._close()
+        if isinstance(error, SyncError):
+            end = time.monotonic() + _LAST_VERDICTS_SECONDS
+            for lane in self._lanes:
+                lane.settle(end - time.monotonic())
 
     def _close(self) -> None:
         for lane in self._lanes:

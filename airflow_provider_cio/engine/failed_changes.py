@@ -7,8 +7,6 @@ snapshot, for the rows that it is about.
 
 from __future__ import annotations
 
-import logging
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,11 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.queries import Query
     from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.app_client import Activity
-
-log = logging.getLogger(__name__)
-
-#: How long the log is read: at 10 requests a second, of 100 activities each, enough for 60,000.
-_READ_SECONDS = 60
 
 
 class _Change(msgspec.Struct):
@@ -59,17 +52,9 @@ class FailedChanges:
         Raises:
             SyncError: The workspace could not be asked.
         """
-        deadline = time.monotonic() + _READ_SECONDS
         for kind, end in self._end.items():
             for activity in self._app.activities(kind):
                 if activity.id == end:
-                    break
-                if time.monotonic() > deadline:
-                    log.warning(
-                        "More changes failed than can be read in %d s; some are not in the report."
-                        " The activity log of the workspace has all of them.",
-                        _READ_SECONDS,
-                    )
                     break
                 for key in _keys(activity):
                     self._found.setdefault(key, {}).update(_changes(activity))

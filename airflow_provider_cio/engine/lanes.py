@@ -5,14 +5,18 @@ Operations are sharded by identifier; a lane has one request in flight and fills
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.track.limits import BATCH_BYTES, ENVELOPE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from airflow_provider_cio.engine.operations import Operation
     from airflow_provider_cio.engine.verdicts import Verdicts
@@ -34,7 +38,7 @@ class Lane:
     ) -> None:
         self._deliver = deliver
         self._on_verdicts = on_verdicts
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="customerio-lane")
+        self._worker = Worker("customerio-lane")
         self._under_way: deque[Future[Verdicts]] = deque()
         self._start_batch()
 
@@ -64,7 +68,7 @@ class Lane:
         while len(self._under_way) >= _UNDER_WAY:
             self._wait_for_oldest()
         if self._batch:
-            self._under_way.append(self._thread.submit(self._deliver, self.take()))
+            self._under_way.append(self._worker.submit(self._deliver, self.take()))
 
     def take(self) -> list[Operation]:
         """Take out what has not been sent."""
@@ -78,12 +82,23 @@ class Lane:
             self._wait_for_oldest()
 
     def close(self) -> None:
-        """Wait for the request in flight and drop what has not been sent."""
-        self._thread.shutdown(cancel_futures=True)
+        """Send nothing more; a request in flight ends by itself, and nothing waits for it."""
+        self._worker.close()
+
+    def settle(self, seconds: float) -> None:
+        """Tell the verdicts on batches that were under way, if they come within so many seconds."""
+        end = time.monotonic() + seconds
+        for future in self._under_way:
+            with suppress(CancelledError, TimeoutError):
+                self._on_verdicts(future.result(max(end - time.monotonic(), 0)))
+        self._under_way.clear()
 
     def _start_batch(self) -> None:
         self._batch: list[Operation] = []
         self._bytes = ENVELOPE_BYTES - 1  # the first operation has no comma
 
     def _wait_for_oldest(self) -> None:
-        self._on_verdicts(self._under_way.popleft().result())
+        verdicts = self._under_way.popleft().result()
+        self._on_verdicts(verdicts)
+        if verdicts.error:
+            raise verdicts.error

@@ -77,8 +77,8 @@ def run_sync(
     Raises:
         ConfigurationError: The queries, their columns or the credentials cannot be used.
         TransientError: The source or the workspace was not to be had for too long.
-        VerdictError: Nobody knows what became of some rows.
     """
+    requests, bytes_sent = workspace.requests, workspace.bytes_sent  # of earlier runs with this client
     try:
         with (
             _rare_collections(),
@@ -114,8 +114,8 @@ def run_sync(
                         _take_back(each, changes, snapshot, sync.nulls)
         summary.finish(snapshot.next_last_sync_time)
     finally:
-        summary.requests = workspace.requests
-        summary.bytes = workspace.bytes_sent
+        summary.requests = workspace.requests - requests
+        summary.bytes = workspace.bytes_sent - bytes_sent
         summary.finished_at = dt.datetime.now(dt.UTC)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from airflow_provider_cio.engine.scratch import scratch_database
 from airflow_provider_cio.engine.verdicts import Workspace
-from airflow_provider_cio.errors import ConfigurationError, RefusedError
+from airflow_provider_cio.engine.worker import Worker
+from airflow_provider_cio.errors import ConfigurationError, RefusedError, TooLargeError
 from airflow_provider_cio.track.limits import SEGMENT_PEOPLE
 
 if TYPE_CHECKING:
@@ -84,22 +84,25 @@ class Members:
             ConfigurationError: Customer.io refuses to add people to this segment.
             SyncError: It could not be done.
         """
-
-        def add(batch: tuple[Identifier, list[str]]) -> int:
-            id_type, people = batch
-            workspace.add_to_segment(segment, id_type, people)
-            return len(people)
-
         added = 0
         batches = self._batches()
+        workers = [Worker("customerio-segment") for _ in range(workspace.max_concurrent_requests)]
         try:
-            with ThreadPoolExecutor(workspace.max_concurrent_requests, "customerio-segment") as threads:
-                while some := list(itertools.islice(batches, workspace.max_concurrent_requests)):
-                    added += sum(threads.map(add, some))
-        except RefusedError as error:
+            while some := list(itertools.islice(batches, len(workers))):
+                futures = [
+                    worker.submit(_add, workspace, segment, id_type, people)
+                    for worker, (id_type, people) in zip(workers, some, strict=False)
+                ]
+                added += sum(future.result() for future in futures)
+        except RefusedError:
+            # Customer.io's sentence could name people, so it is not repeated.
             raise ConfigurationError(
-                f"Customer.io refuses to add people to segment {segment}: {error}. It has to be a manual one."
+                f"Customer.io refuses to add people to segment {segment}. It has to be a manual segment"
+                " of this workspace."
             ) from None
+        finally:
+            for worker in workers:
+                worker.close()
         return added
 
     def _batches(self) -> Iterator[tuple[Identifier, list[str]]]:
@@ -108,3 +111,16 @@ class Members:
             rows = self._people.execute("SELECT person FROM people WHERE id_type = ?", (id_type,))
             while people := [person for (person,) in rows.fetchmany(SEGMENT_PEOPLE)]:
                 yield id_type, people
+
+
+def _add(workspace: WorkspaceWithSegments, segment: int, id_type: Identifier, people: list[str]) -> int:
+    """Add people to a segment, in halves where a request is too large."""
+    try:
+        workspace.add_to_segment(segment, id_type, people)
+    except TooLargeError:
+        if len(people) == 1:
+            raise
+        middle = len(people) // 2
+        _add(workspace, segment, id_type, people[:middle])
+        _add(workspace, segment, id_type, people[middle:])
+    return len(people)

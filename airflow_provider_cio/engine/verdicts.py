@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_cio.errors import ItemError, RefusedError
+from airflow_provider_cio.errors import ConfigurationError, ItemError, RefusedError, SyncError
+from airflow_provider_cio.track.limits import REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +37,10 @@ class Workspace(Protocol):
         """Make waiting and coming requests raise `StoppedError`."""
 
 
+#: Words with a digit, such as the number of a request, which gateways add to their sentences.
+_NUMBERED = re.compile(r"\w*\d[\w-]*")
+
+
 @dataclass
 class Verdicts:
     """The fate of operations that were sent.
@@ -40,54 +48,132 @@ class Verdicts:
     Args:
         accepted: Those that Customer.io took.
         rejected: The others, each with the first thing that is wrong with it.
+        error: Why there is no verdict on the rest; None when there is one on each.
     """
 
     accepted: list[Operation] = field(default_factory=list)
     rejected: list[tuple[Operation, ItemError]] = field(default_factory=list)
-
-    def add(self, other: Verdicts) -> None:
-        """Add the verdicts on other operations."""
-        self.accepted += other.accepted
-        self.rejected += other.rejected
+    error: SyncError | None = None
 
 
-def deliver(workspace: Workspace, operations: list[Operation]) -> Verdicts:
+class Refusals:
+    """Notices that Customer.io, or something in front of it, refuses everything.
+
+    A batch that is refused without a usable index is halved, down to single operations. Where the first of
+    these are all refused in the same words and nothing has been accepted, it is not about the rows. Halving
+    the rest would be thousands of requests, and every row would be blamed.
+
+    Shared by all lanes of a delivery.
+
+    Args:
+        limit: How many refusals are enough.
+    """
+
+    def __init__(self, limit: float = REFUSALS) -> None:
+        self._limit = limit
+        self._words: tuple[str, str, str] | None = None
+        self._count = 0
+        self._is_watching = True
+        self._error: ConfigurationError | None = None
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Stop sending.
+
+        Raises:
+            ConfigurationError: Everything was refused.
+        """
+        if self._error:
+            raise self._error
+
+    def accepted(self) -> None:
+        """Stop watching: the workspace takes operations."""
+        self._is_watching = False
+
+    def refused(self, refusal: RefusedError) -> None:
+        """Count a refusal that was about one operation, or one that leaves others to be sent again."""
+        with self._lock:
+            words = (refusal.field, refusal.reason, _NUMBERED.sub("", refusal.message))
+            self._is_watching &= self._words in (None, words)
+            self._words = words
+            self._count += 1
+            if self._is_watching and self._count >= self._limit:
+                self._error = ConfigurationError(
+                    f"Customer.io, or a gateway in front of it, refused the first {self._count} rows that"
+                    f" were sent one by one, all in the same words ({_shown(refusal)}). They are in the"
+                    " report. Check the host of the connection, and what these rows have in common."
+                )
+
+
+def deliver(workspace: Workspace, operations: list[Operation], refusals: Refusals | None = None) -> Verdicts:
     """Send operations in one request, or in more where Customer.io refuses the whole.
 
-    Raises:
-        SyncError: No verdict came, or one that makes no sense.
+    Args:
+        workspace: Takes the operations.
+        operations: At most a request's worth.
+        refusals: Notices when everything is refused; without it each operation is tried.
+
+    Returns:
+        The verdicts, in the order of the operations. Those until an error are kept beside it.
     """
     verdicts = Verdicts()
+    try:
+        _deliver(workspace, operations, refusals or Refusals(math.inf), verdicts)
+    except SyncError as error:
+        verdicts.error = error
+    return verdicts
+
+
+def _deliver(
+    workspace: Workspace, operations: list[Operation], refusals: Refusals, verdicts: Verdicts
+) -> None:
     while operations:
-        refused = False
+        refusals.check()
+        refusal: RefusedError | None = None
         try:
             faults = _by_index(workspace.send_batch([operation.body for operation in operations]))
-        except RefusedError as refusal:
-            refused = True
+        except RefusedError as error:
+            refusal = error
             faults = _by_index(refusal.items)
             if not faults:
-                verdicts.add(_halve(workspace, operations, refusal))
-                break
+                _halve(workspace, operations, refusal, refusals, verdicts)
+                return
         verdicts.rejected += [(operations[index], error) for index, error in faults.items()]
         others = operations
         if faults:
             others = [operation for index, operation in enumerate(operations) if index not in faults]
-        if not refused:
+        if not refusal:
             verdicts.accepted += others
-            break
+            if others:
+                refusals.accepted()
+            return
+        if others:
+            refusals.refused(refusal)
         operations = others  # a refusal accepts nothing, so they are sent again
-    return verdicts
 
 
-def _halve(workspace: Workspace, operations: list[Operation], refusal: RefusedError) -> Verdicts:
+def _halve(
+    workspace: Workspace,
+    operations: list[Operation],
+    refusal: RefusedError,
+    refusals: Refusals,
+    verdicts: Verdicts,
+) -> None:
     """Find the operations that made Customer.io refuse a request without naming them."""
     if len(operations) == 1:
         error = ItemError(0, refusal.reason, refusal.field, refusal.message)
-        return Verdicts(rejected=[(operations[0], error)])
+        verdicts.rejected.append((operations[0], error))
+        refusals.refused(refusal)
+        return
     middle = len(operations) // 2
-    verdicts = deliver(workspace, operations[:middle])
-    verdicts.add(deliver(workspace, operations[middle:]))
-    return verdicts
+    _deliver(workspace, operations[:middle], refusals, verdicts)
+    _deliver(workspace, operations[middle:], refusals, verdicts)
+
+
+def _shown(refusal: RefusedError) -> str:
+    """Return what may be shown of a refusal: words, and no sentence, which could quote a value."""
+    words = [word for word in (refusal.field, refusal.reason) if re.fullmatch(r"[\w.\[\]-]{1,80}", word)]
+    return ": ".join(words) or "the report has them"
 
 
 def _by_index(errors: Sequence[ItemError]) -> dict[int, ItemError]:

@@ -2,33 +2,97 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import difflib
+import json
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.configuration import conf
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from airflow_provider_cio.errors import ConfigurationError, SyncError
+from airflow_provider_cio.errors import AddressError, ConfigurationError, CredentialsError, SyncError
+from airflow_provider_cio.settings import (
+    APPLY_WAIT,
+    CONCURRENT_REQUESTS,
+    REQUEST_TIMEOUT,
+    REQUESTS_PER_SECOND,
+    RETRY_FOR,
+    Number,
+)
 from airflow_provider_cio.track import APP_REGIONS, REGIONS, AppClient, TrackClient
+from airflow_provider_cio.track.address import checked_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Somebody waits in front of the connection form.
 _TEST_SECONDS = 10
+
+#: The numbers in seconds of ``[customerio]``.
+_SETTINGS = {"request_timeout": REQUEST_TIMEOUT, "retry_for": RETRY_FOR, "apply_wait": APPLY_WAIT}
+
+#: Extras that people give instead of ours, and that are not similar enough to be guessed.
+_MEANT = {"api_key": "app_api_key", "key": "app_api_key", "token": "app_api_key", "url": "app_host"} | {
+    "site_id": "login",
+    "track_api_key": "password",
+    "base_url": "host",
+    "track_host": "host",
+    "timeout": "[customerio] request_timeout",
+    "request_timeout": "[customerio] request_timeout",
+    "retry_for": "[customerio] retry_for",
+    "apply_wait": "[customerio] apply_wait",
+}
+
+
+def read_seconds(name: str) -> float:
+    """Read a number of seconds from section ``[customerio]`` of Airflow's configuration.
+
+    Raises:
+        ConfigurationError: It is not a number, or not one that can be meant.
+    """
+    bounds = _SETTINGS[name]
+    try:
+        seconds = float(conf.get("customerio", name) or "")
+    except ValueError:
+        seconds = math.nan
+    if not bounds.least <= seconds <= bounds.most:
+        raise ConfigurationError(
+            f"{name} in section [customerio] of airflow.cfg, or AIRFLOW__CUSTOMERIO__{name.upper()}, is not a"
+            f" number of seconds from {bounds.least:g} to {bounds.most:g}. Give one without a unit, such as"
+            f" {name} = {bounds.default:g}"
+        )
+    return seconds
+
+
+def _number(bounds: Number) -> Any:
+    return Field(default=bounds.default, ge=bounds.least, le=bounds.most, allow_inf_nan=False)
 
 
 class _Extra(BaseModel):
     """What the connection's extra may say; the form leaves empty what nobody filled in."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     region: Literal["us", "eu"] = "us"
     app_api_key: str = ""
     app_host: str = ""
-    max_requests_per_second: float = Field(default=100, gt=0, le=1000)
-    max_concurrent_requests: int = Field(default=8, ge=1, le=64)
+    workspace_id: Annotated[
+        str, StringConstraints(pattern="^[0-9]*$", max_length=20, strip_whitespace=True)
+    ] = Field(default="", coerce_numbers_to_str=True)
+    max_requests_per_second: float = _number(REQUESTS_PER_SECOND)
+    max_concurrent_requests: int = Field(
+        default=int(CONCURRENT_REQUESTS.default),
+        ge=int(CONCURRENT_REQUESTS.least),
+        le=int(CONCURRENT_REQUESTS.most),
+    )
 
     @field_validator("*", mode="before")
     @classmethod
     def _default_when_empty(cls, value: Any, info: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("Input should not be true or false")  # noqa: TRY004 - pydantic's way
         return cls.model_fields[info.field_name].default if value in (None, "") else value
 
 
@@ -55,10 +119,7 @@ class CustomerIOHook(BaseHook):
         Raises:
             ConfigurationError: The connection lacks something, or holds a value that cannot be meant.
         """
-        return self._client(
-            timeout=conf.getfloat("customerio", "request_timeout"),
-            retry_for=conf.getfloat("customerio", "retry_for"),
-        )
+        return self._client(timeout=read_seconds("request_timeout"), retry_for=read_seconds("retry_for"))
 
     def get_app_client(self) -> AppClient | None:
         """Make a client of the workspace's App API; None when the connection has no key for it.
@@ -66,10 +127,7 @@ class CustomerIOHook(BaseHook):
         Raises:
             ConfigurationError: The connection holds a value that cannot be meant.
         """
-        return self._app_client(
-            timeout=conf.getfloat("customerio", "request_timeout"),
-            retry_for=conf.getfloat("customerio", "retry_for"),
-        )
+        return self._app_client(timeout=read_seconds("request_timeout"), retry_for=read_seconds("retry_for"))
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask Customer.io, once, whether it knows the credentials, and whether the region is right."""
@@ -80,9 +138,9 @@ class CustomerIOHook(BaseHook):
             if app := self._app_client(timeout=_TEST_SECONDS, retry_for=0):
                 with app:
                     app.segments()
+            expected = self._extra(connection).region
         except SyncError as error:
             return False, str(error)
-        expected = self._extra(connection).region
         if not connection.host and answer.region != expected:
             return False, f"The workspace is in region {answer.region}, the connection says {expected}."
         return True, f"Workspace {answer.environment_id} in region {answer.region}"
@@ -95,45 +153,80 @@ class CustomerIOHook(BaseHook):
                 " as password; both are in Customer.io under Settings > API Credentials."
             )
         extra = self._extra(connection)
-        return TrackClient(
-            site_id=connection.login,
-            api_key=connection.password,
-            base_url=self._base_url(connection) or REGIONS[extra.region],
-            max_requests_per_second=extra.max_requests_per_second,
-            max_concurrent_requests=extra.max_concurrent_requests,
-            timeout=timeout,
-            retry_for=retry_for,
-        )
+        with self._named("login, password or host"):
+            return TrackClient(
+                site_id=connection.login,
+                api_key=connection.password,
+                base_url=self._base_url(connection) or REGIONS[extra.region],
+                max_requests_per_second=extra.max_requests_per_second,
+                max_concurrent_requests=extra.max_concurrent_requests,
+                timeout=timeout,
+                retry_for=retry_for,
+            )
 
     def _app_client(self, *, timeout: float, retry_for: float) -> AppClient | None:
-        extra = self._extra(self.get_connection(self.customerio_conn_id))
+        connection = self.get_connection(self.customerio_conn_id)
+        extra = self._extra(connection)
         if not extra.app_api_key:
             return None
-        return AppClient(
-            api_key=extra.app_api_key,
-            base_url=self._checked_url("app_host", extra.app_host) or APP_REGIONS[extra.region],
-            timeout=timeout,
-            retry_for=retry_for,
-        )
+        with self._named("app_api_key or app_host"):
+            app_host = self._checked_url("app_host", extra.app_host)
+            return AppClient(
+                api_key=extra.app_api_key,
+                base_url=app_host or self._base_url(connection) or APP_REGIONS[extra.region],
+                workspace_id=extra.workspace_id,
+                timeout=timeout,
+                retry_for=retry_for,
+            )
 
     def _extra(self, connection: Connection) -> _Extra:
         try:
-            return _Extra.model_validate(connection.extra_dejson)
+            extra = json.loads(connection.extra or "{}")
+        except (ValueError, RecursionError):
+            raise self._wrong("extra", "it is not valid JSON") from None
+        if not isinstance(extra, dict):
+            raise self._wrong("extra", "it is not a JSON object")
+        try:
+            return _Extra.model_validate(extra)
         except ValidationError as error:
-            fault = error.errors(include_input=False)[0]
-            where = ".".join(map(str, fault["loc"])) or "extra"
-            raise ConfigurationError(
-                f"The connection {self.customerio_conn_id} has a wrong {where}: {fault['msg']}"
-            ) from None
+            problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            where = ".".join(map(str, problem["loc"])) or "extra"
+            if problem["type"] == "extra_forbidden":
+                raise self._wrong("extra", f"unknown key {_shown(where)}{_did_you_mean(where)}") from None
+            raise self._wrong(where, problem["msg"].removeprefix("Value error, ")) from None
 
     def _base_url(self, connection: Connection) -> str:
-        host = self._checked_url("host", connection.host or "")
-        return f"{host}:{connection.port}" if host and connection.port else host
+        url = connection.host or ""
+        if url and connection.port:
+            url = f"{url.rstrip('/')}:{connection.port}"
+        return self._checked_url("host", url)
 
     def _checked_url(self, field: str, url: str) -> str:
-        if url and not url.startswith(("http://", "https://")):
-            raise ConfigurationError(
-                f"The {field} of the connection {self.customerio_conn_id} has to begin with https://"
-                " (or http://)"
-            )
-        return url
+        try:
+            return url and checked_url(url)
+        except AddressError as error:
+            raise self._wrong(field, str(error)) from None
+
+    @contextmanager
+    def _named(self, fields: str) -> Iterator[None]:
+        """Say in errors of a client's making which connection it is about."""
+        try:
+            yield
+        except CredentialsError as error:
+            raise self._wrong(fields, str(error)) from None
+
+    def _wrong(self, field: str, what: str) -> ConfigurationError:
+        return ConfigurationError(f"The connection {self.customerio_conn_id} has a wrong {field}: {what}")
+
+
+def _did_you_mean(key: str) -> str:
+    """Guess which key was meant."""
+    name = key.rpartition("__")[2].lower().replace("-", "_")  # older forms prefixed keys
+    known = list(_Extra.model_fields)
+    close = [_MEANT[name]] if name in _MEANT else difflib.get_close_matches(name, known, 1, 0.6)
+    return f": did you mean {close[0]}?" if close else f". The keys are {', '.join(known)}."
+
+
+def _shown(key: str) -> str:
+    """Return what may be shown of an unknown key: a whole secret in its place may not."""
+    return key if key.isascii() and key.isidentifier() and len(key) <= 40 else "(not a name)"  # noqa: PLR2004

@@ -36,7 +36,7 @@ from airflow_provider_cio.engine.preview import Preview, preview
 from airflow_provider_cio.engine.segment import find_segment
 from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.errors import ConfigurationError, SyncError
-from airflow_provider_cio.hooks.customerio import CustomerIOHook
+from airflow_provider_cio.hooks.customerio import CustomerIOHook, read_seconds
 from airflow_provider_cio.naming import asset_uri, connection_id, pool_name
 from airflow_provider_cio.operators.lineage import lineage
 from airflow_provider_cio.reports import Report
@@ -266,7 +266,7 @@ class CustomerIOSyncOperator(BaseOperator):
         with hook.get_conn() as workspace, hook.get_app_client() or nullcontext() as app:
             self._stoppable = [part for part in (workspace, app, source) if part]
             if app:
-                read_back = ReadBack(app, conf.getfloat("customerio", "apply_wait"))
+                read_back = ReadBack(app, read_seconds("apply_wait"))
             else:
                 read_back = None
                 self.log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
@@ -13,36 +14,47 @@ from airflow_provider_cio.errors import (
     CredentialsError,
     ItemError,
     RefusedError,
+    SyncError,
     TooLargeError,
-    VerdictError,
 )
-from airflow_provider_cio.track.http import HttpClient, decode
+from airflow_provider_cio.settings import CONCURRENT_REQUESTS, REQUEST_TIMEOUT, REQUESTS_PER_SECOND, RETRY_FOR
+from airflow_provider_cio.track.address import checked_key
+from airflow_provider_cio.track.http import Answer, HttpClient
+from airflow_provider_cio.track.limits import TRACK_ANSWER_BYTES
 from airflow_provider_cio.track.region import RegionAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import requests
+
+class _Error(msgspec.Struct):
+    """Customer.io's word on one operation. It may leave out any part, or give null."""
+
+    batch_index: int | None = None
+    reason: str | None = None
+    field: str | None = None
+    message: str | None = None
+
+    def item(self) -> ItemError:
+        index = -1 if self.batch_index is None else self.batch_index
+        return ItemError(index, self.reason or "", self.field or "", self.message or "")
 
 
-class _Answer(msgspec.Struct):
-    """The body of every answer to a batch; a success is an empty one."""
+class _Errors(msgspec.Struct):
+    """The body of an answer to a batch that is not a plain success."""
 
-    errors: list[ItemError] | None = None
+    errors: list[_Error] | None
+
+
+class _Meta(msgspec.Struct):
+    errors: list[str] | None = None
+    error: str | None = None
 
 
 class _Complaint(msgspec.Struct):
     """The body of a 400 of the older part of the API."""
 
-    class Meta(msgspec.Struct):
-        errors: list[str] = []
-        error: str = ""
-
-    meta: Meta = msgspec.field(default_factory=Meta)
-
-
-class _Empty(msgspec.Struct):
-    """The body of a success that has nothing to say."""
+    meta: _Meta
 
 
 class TrackClient(HttpClient):
@@ -54,7 +66,7 @@ class TrackClient(HttpClient):
         base_url: Scheme and host, such as ``https://track.customer.io``.
         max_requests_per_second: The pace (see Customer.io's limits: 1,000 a second, not strictly enforced).
         max_concurrent_requests: How many connections to keep.
-        timeout: Seconds to wait for a connection or for more of an answer.
+        timeout: Seconds that one request may take, from the connection to the last byte of the answer.
         retry_for: Seconds for which one request is repeated before its error is raised.
     """
 
@@ -64,18 +76,19 @@ class TrackClient(HttpClient):
         site_id: str,
         api_key: str,
         base_url: str,
-        max_requests_per_second: float = 100,
-        max_concurrent_requests: int = 8,
-        timeout: float = 60,
-        retry_for: float = 900,
+        max_requests_per_second: float = REQUESTS_PER_SECOND.default,
+        max_concurrent_requests: int = int(CONCURRENT_REQUESTS.default),
+        timeout: float = REQUEST_TIMEOUT.default,
+        retry_for: float = RETRY_FOR.default,
     ) -> None:
         super().__init__(
             base_url=base_url,
-            auth=HTTPBasicAuth(site_id.encode(), api_key.encode()),
+            auth=HTTPBasicAuth(checked_key("Site ID", site_id), checked_key("Track API key", api_key)),
             max_requests_per_second=max_requests_per_second,
             max_concurrent_requests=max_concurrent_requests,
             timeout=timeout,
             retry_for=retry_for,
+            answer_bytes=TRACK_ANSWER_BYTES,
         )
 
     def region(self) -> RegionAnswer:
@@ -84,10 +97,10 @@ class TrackClient(HttpClient):
         Raises:
             CredentialsError: The credentials are refused.
             AddressError: The host does not speak the Track API.
-            TransientError: No answer came.
+            ConfigurationError: TLS or a proxy has to be set up.
+            TransientError: No answer came, or none that the API documents.
         """
-        response = self._call("GET", "/api/v1/accounts/region")
-        return decode(response, RegionAnswer)
+        return self._call("GET", "/api/v1/accounts/region", _read_region)
 
     def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
         """Send a batch and return the operations that were rejected; all others were accepted.
@@ -97,22 +110,11 @@ class TrackClient(HttpClient):
 
         Raises:
             RefusedError: The request was refused (400, 413); no operation counts as accepted.
-            CredentialsError, AddressError: A person has to mend the connection.
+            ConfigurationError: A person has to correct the connection, TLS or a proxy.
             TransientError: No verdict came although the request was repeated for ``retry_for`` seconds.
-            VerdictError: The answer makes no sense.
         """
-        count = len(operations)
-        response = self._call("POST", "/api/v2/batch", b'{"batch":[' + b",".join(operations) + b"]}")
-        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            raise TooLargeError
-        if response.status_code == HTTPStatus.BAD_REQUEST:
-            raise _refusal(response, count)
-        errors = decode(response, _Answer).errors or []
-        if any(not 0 <= error.batch_index < count for error in errors):
-            raise VerdictError(
-                f"Customer.io rejected an operation that is not among the {count} of the batch"
-            )
-        return errors
+        body = b'{"batch":[' + b",".join(operations) + b"]}"
+        return self._call("POST", "/api/v2/batch", partial(_read_verdicts, len(operations)), body=body)
 
     def add_to_segment(self, segment: int, id_type: Literal["id", "email"], people: Sequence[str]) -> None:
         """Add people to a manual segment; Customer.io ignores those that it does not know.
@@ -124,45 +126,81 @@ class TrackClient(HttpClient):
 
         Raises:
             RefusedError: There is no such segment, or it is no manual one.
-            CredentialsError, AddressError, TransientError, VerdictError: As `send_batch`.
+            ConfigurationError, TransientError: As `send_batch`.
         """
         path = f"/api/v1/segments/{segment}/add_customers"
         body = msgspec.json.encode({"ids": people})
-        response = self._call("POST", path, body, {"id_type": id_type})
-        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            raise TooLargeError
-        if response.status_code == HTTPStatus.BAD_REQUEST:
-            raise RefusedError("", "invalid", _complaint(response))
-        decode(response, _Empty)
+        self._call("POST", path, _read_addition, body=body, params={"id_type": id_type})
 
-    def _check_access(self, response: requests.Response) -> None:
-        if response.status_code == HTTPStatus.NOT_FOUND:
-            raise AddressError(
-                f"{self.base_url} has no Track API (404). Leave the connection's host empty,"
-                " or give the base URL of the Track API."
+    def _check_access(self, status: int, path: str) -> SyncError:
+        if status == HTTPStatus.NOT_FOUND:
+            return AddressError(
+                f"{self._origin} has no Track API, or nothing at {path} (404). Leave the host of the"
+                " connection empty, or give the base URL of the Track API. Where a segment is given by"
+                " its id, check the id."
             )
-        raise CredentialsError(
-            f"Customer.io refused the credentials ({response.status_code}). Check Site ID and Track API key"
+        return CredentialsError(
+            f"Customer.io refused the credentials ({status}). Check Site ID and Track API key"
             " of the connection; they are in Customer.io under Settings > API Credentials."
         )
 
 
-def _refusal(response: requests.Response, count: int) -> RefusedError:
-    """Understand a 400: errors of operations, errors of the whole, or a body that says nothing."""
-    try:
-        errors = msgspec.json.decode(response.content, type=_Answer).errors or []
-    except msgspec.DecodeError:
-        errors = []
+def _read_region(answer: Answer) -> RegionAnswer:
+    if answer.status != HTTPStatus.OK:
+        raise answer.undocumented()
+    return answer.decode(RegionAnswer)
+
+
+def _read_verdicts(count: int, answer: Answer) -> list[ItemError]:
+    """Read the answer to a batch of so many operations."""
+    match answer.status:
+        case HTTPStatus.OK | HTTPStatus.MULTI_STATUS:
+            if not answer.decode(dict[str, msgspec.Raw]) and answer.status == HTTPStatus.OK:
+                return []
+            errors = [error.item() for error in answer.decode(_Errors).errors or []]
+            if not errors and answer.status != HTTPStatus.OK:
+                raise answer.undocumented()
+            if not _name_operations(errors, count):
+                raise answer.undocumented()
+            return errors
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise TooLargeError
+        case HTTPStatus.BAD_REQUEST:
+            raise _refusal(answer, count)
+    raise answer.undocumented()
+
+
+def _refusal(answer: Answer, count: int) -> RefusedError:
+    """Understand a 400: errors of operations, or of the whole. What is neither is no refusal by the API."""
+    if "errors" not in answer.decode(dict[str, msgspec.Raw]):
+        return RefusedError("", "invalid", _complaint(answer))
+    errors = [error.item() for error in answer.decode(_Errors).errors or []]
     if not errors:
-        return RefusedError("", "invalid", "Customer.io answered 400 without saying why")
-    named = errors if all(0 <= error.batch_index < count for error in errors) else []
+        raise answer.undocumented()
+    named = errors if _name_operations(errors, count) else []
     return RefusedError(errors[0].field, errors[0].reason, errors[0].message, named)
 
 
-def _complaint(response: requests.Response) -> str:
+def _name_operations(errors: list[ItemError], count: int) -> bool:
+    return all(0 <= error.batch_index < count for error in errors)
+
+
+def _read_addition(answer: Answer) -> None:
+    """Read the answer to people that were added to a segment."""
+    match answer.status:
+        case HTTPStatus.OK if not answer.decode(dict[str, msgspec.Raw]):
+            return
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise TooLargeError
+        case HTTPStatus.BAD_REQUEST:
+            raise RefusedError("", "invalid", _complaint(answer))
+    raise answer.undocumented()
+
+
+def _complaint(answer: Answer) -> str:
     """Read why a request was refused."""
-    try:
-        meta = msgspec.json.decode(response.content, type=_Complaint).meta
-    except msgspec.DecodeError:
-        return "Customer.io answered 400"
-    return "; ".join([*meta.errors, meta.error]).strip("; ") or "Customer.io answered 400 without saying why"
+    meta = answer.decode(_Complaint).meta
+    complaints = [text for text in (*(meta.errors or []), meta.error) if text]
+    if not complaints:
+        raise answer.undocumented()
+    return "; ".join(complaints)

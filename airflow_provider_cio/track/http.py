@@ -4,53 +4,101 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
+import itertools
 import logging
+import math
+import re
 import threading
+import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 import requests
-import requests.adapters
-import tenacity
 
 from airflow_provider_cio.errors import (
     AddressError,
     RateLimitedError,
     StoppedError,
+    SyncError,
     TransientError,
     UnavailableError,
-    VerdictError,
 )
-from airflow_provider_cio.track.pace import Pace
+from airflow_provider_cio.track.address import checked_url, origin
+from airflow_provider_cio.track.failures import REQUEST_ERRORS, check_authorities, failure, proxy_refusal
+from airflow_provider_cio.track.limits import NOTICE_SECONDS
+from airflow_provider_cio.track.pace import Pace, backoff
+from airflow_provider_cio.track.transport import BUDGET, BoundedAdapter, read_body
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from requests.auth import AuthBase
 
 log = logging.getLogger(__name__)
 
-#: The longest Retry-After that is obeyed; Customer.io's own client stops at the same.
-LONGEST_RETRY_AFTER = 300.0
-
 _Shape = TypeVar("_Shape")
+_T = TypeVar("_T")
+
+#: What decoding raises for bytes that are not JSON, not of the shape, not UTF-8, or nested too deeply.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+#: Halves of a character, as JSON escapes them, without their other half.
+_LONE_SURROGATES = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer about what was asked: its status is 200, 207, 400, 413 or 422."""
+
+    status: int
+    body: bytes
+
+    def decode(self, shape: type[_Shape]) -> _Shape:
+        """Read the body.
+
+        Raises:
+            UnavailableError: It is not what the API documents.
+        """
+        try:
+            return msgspec.json.decode(self.body, type=shape)
+        except _UNREADABLE:
+            repaired = Answer(self.status, _with_valid_characters(self.body))
+            if repaired == self:
+                raise self.undocumented() from None
+        return repaired.decode(shape)
+
+    def undocumented(self) -> UnavailableError:
+        """Make the error for an answer that is not what the API documents; it is no verdict on anything."""
+        return UnavailableError(
+            f"Customer.io answered {self.status} with something that its API does not document"
+            f" ({len(self.body):,} bytes)"
+        )
 
 
 class HttpClient(ABC):
     """What the clients of both APIs have in common.
 
     Safe to share between threads. Requests that met a transient error are repeated with exponential
-    backoff and jitter, or after the time the answer asked for, until ``retry_for`` has passed.
+    backoff and jitter, or after the longer time that the answer asked for, until ``retry_for`` has passed.
 
     Args:
         base_url: Scheme and host, such as ``https://track.customer.io``.
         auth: Puts the credentials into a request.
         max_requests_per_second: The pace.
         max_concurrent_requests: How many connections to keep.
-        timeout: Seconds to wait for a connection or for more of an answer.
+        timeout: Seconds that one request may take, from the connection to the last byte of the answer.
         retry_for: Seconds for which one request is repeated before its error is raised.
+        answer_bytes: How large an answer may be.
     """
 
     def __init__(
@@ -62,20 +110,26 @@ class HttpClient(ABC):
         max_concurrent_requests: int,
         timeout: float,
         retry_for: float,
+        answer_bytes: int,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.base_url = checked_url(base_url)
         self.max_concurrent_requests = max_concurrent_requests
         self.requests = 0
         self.bytes_sent = 0
+        self._origin = origin(self.base_url)
         self._timeout = timeout
         self._retry_for = retry_for
+        self._answer_bytes = answer_bytes
         self._pace = Pace(max_requests_per_second)
-        self._stopped = threading.Event()
+        self._stopped = False
+        self._authorities_checked = False
         self._count = threading.Lock()
         self._session = requests.Session()
         self._session.auth = auth
         self._session.headers["User-Agent"] = "airflow-provider-cio"
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=max_concurrent_requests)
+        self._session.headers["Accept-Encoding"] = "gzip, deflate"
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the API has none
+        adapter = BoundedAdapter(pool_maxsize=max_concurrent_requests)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -88,8 +142,12 @@ class HttpClient(ABC):
         self._session.close()
 
     def stop(self) -> None:
-        """Make every waiting and every coming request raise `StoppedError`; safe in a signal handler."""
-        self._stopped.set()
+        """Make every waiting, running and coming request raise `StoppedError`; safe in a signal handler.
+
+        A signal handler interrupts its thread anywhere, also inside of a lock. So this takes no lock, as an
+        event would; threads that wait look at the flag a few times a second.
+        """
+        self._stopped = True
 
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than until the run is told to stop.
@@ -97,119 +155,167 @@ class HttpClient(ABC):
         Raises:
             StoppedError: It was.
         """
-        if self._stopped.wait(seconds):
-            raise StoppedError("the run was told to stop")
+        end = time.monotonic() + seconds
+        while not self._stopped:
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, NOTICE_SECONDS))
+        raise StoppedError("the run was told to stop")
 
     @abstractmethod
-    def _check_access(self, response: requests.Response) -> None:
-        """Raise a `ConfigurationError` for answers that tell of wrong credentials or a wrong address."""
+    def _check_access(self, status: int, path: str) -> SyncError:
+        """Make a `ConfigurationError` of an answer that tells of wrong credentials or a wrong address."""
 
     def _call(
-        self, method: str, path: str, body: bytes | None = None, params: dict[str, Any] | None = None
-    ) -> requests.Response:
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Answer], _T],
+        *,
+        body: bytes | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> _T:
         """Make a request, again and again while that can help.
 
-        Returns:
-            An answer about what was asked: 200, 207, 400, 413, or what `_check_access` lets pass.
+        Args:
+            method: Of HTTP.
+            path: What is asked for.
+            read: Makes a result of the answer. An `UnavailableError` from it has the request repeated.
+            body: JSON to send.
+            params: The query of the URL.
         """
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError)
-            & tenacity.retry_if_not_exception_type(StoppedError),
-            wait=_wait,
-            stop=tenacity.stop_after_delay(self._retry_for),
-            sleep=self.wait,
-            before_sleep=_log_retry,
-            reraise=True,
-        )
-        return retrying(self._attempt, method, path, body, params)
+        return self._repeat(lambda: self._attempt(method, path, read, body=body, params=params))
+
+    def _repeat(self, attempt: Callable[[], _T]) -> _T:
+        """Make attempts until one succeeds, or until no other could end in time."""
+        end = math.inf
+        for failures in itertools.count(1):
+            self._take_turn(end)
+            if failures == 1:
+                end = time.monotonic() + self._retry_for
+            try:
+                return attempt()
+            except StoppedError:
+                raise
+            except TransientError as error:
+                # After a 429 all threads wait together, in `_take_turn`.
+                limited = isinstance(error, RateLimitedError)
+                pause = self._pace.closed_for() if limited else backoff(failures, error.retry_after)
+                if time.monotonic() + pause > end:
+                    raise
+                log.info("%s; trying again in %.1f s (try %d)", error, pause, failures + 1)
+                if not limited:
+                    self.wait(pause)
+        raise AssertionError  # the loop has no end
+
+    def _take_turn(self, end: float) -> None:
+        """Wait until a request may start.
+
+        Raises:
+            StoppedError: The run was told to stop.
+            RateLimitedError: Customer.io asked for a pause beyond the end.
+        """
+        while True:
+            self.wait(self._pace.delay())
+            if self._pace.enter():
+                return
+            while seconds := self._pace.closed_for():
+                if time.monotonic() > end:
+                    raise RateLimitedError("Customer.io asks for fewer requests (429)")
+                self.wait(min(seconds, NOTICE_SECONDS))
 
     def _attempt(
-        self, method: str, path: str, body: bytes | None, params: dict[str, Any] | None
-    ) -> requests.Response:
-        self.wait(self._pace.delay())
+        self,
+        method: str,
+        path: str,
+        read: Callable[[Answer], _T],
+        *,
+        body: bytes | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> _T:
+        started = time.monotonic()
+        try:
+            answer = self._exchange(method, path, body, params)
+        except RateLimitedError as error:
+            self._pace.slow_down(started, error.retry_after)
+            raise
+        except SyncError:
+            self._pace.release(started)
+            raise
+        self._pace.recover(started)
+        return read(answer)
+
+    def _exchange(self, method: str, path: str, body: bytes | None, params: dict[str, Any] | None) -> Answer:
+        """Send a request and read its answer."""
         with self._count:
             self.requests += 1
             self.bytes_sent += len(body or b"")
+        BUDGET.begin(self._timeout, self._answer_bytes, lambda: self._stopped)
+        url = self.base_url + path
+        if not self._authorities_checked:
+            check_authorities(self._session, url)
+            self._authorities_checked = True
         try:
-            response = self._session.request(
+            with self._session.request(
                 method,
-                self.base_url + path,
+                url,
                 params=params,
                 data=body,
                 headers={"Content-Type": "application/json"} if body else None,
                 timeout=self._timeout,
                 allow_redirects=False,  # following would drop the credentials or the body
-            )
-        except ValueError:  # requests and urllib3 have several for a URL that cannot be one
-            raise AddressError(f"{self.base_url!r} is no URL") from None
-        except requests.RequestException as error:
-            # The library's message may hold the request; its type is enough to act upon.
-            raise UnavailableError(f"no answer from {self.base_url}: {type(error).__name__}") from None
-        self._check(response)
-        self._pace.recover()
-        return response
+                stream=True,
+            ) as response:
+                problem = self._problem(response, path)
+                if problem:
+                    with suppress(SyncError, *REQUEST_ERRORS):  # a body that was read frees the connection
+                        read_body(response, self._answer_bytes)
+                    raise problem
+                return Answer(response.status_code, read_body(response, self._answer_bytes))
+        except REQUEST_ERRORS as error:
+            raise failure(error, url, self._origin) from None
 
-    def _check(self, response: requests.Response) -> None:
-        """Raise for every status that is no answer about what was asked."""
+    def _problem(self, response: requests.Response, path: str) -> SyncError | None:
+        """Make an error of every status that is not an answer about what was asked."""
         status = response.status_code
-        if status in (200, 207, 400, 413):
-            return
+        if status in (200, 207, 400, 413, 422):
+            return None
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            raise AddressError(
-                f"{self.base_url} redirects elsewhere ({status}): the workspace is in the other region."
+            return AddressError(
+                f"{self._origin} redirects elsewhere ({status}): the workspace is in the other region."
                 ' Set "region" in the connection to "us" or "eu".'
             )
-        wait = _retry_after(response)
+        if status in (401, 403, 404):
+            return self._check_access(status, path)
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return proxy_refusal(self.base_url, status)
+        retry_after = seconds_of(response.headers.get("Retry-After", ""))
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._pace.slow_down()
-            raise RateLimitedError("Customer.io asks for fewer requests (429)", wait)
-        if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise UnavailableError(f"Customer.io answered {status}", wait)
-        if status not in (401, 403, 404):
-            raise VerdictError(f"Customer.io answered {status}, which its API does not document")
-        self._check_access(response)
+            return RateLimitedError("Customer.io asks for fewer requests (429)", retry_after)
+        documented = "" if _is_outage(status) else ", which its API does not document"
+        return UnavailableError(f"Customer.io answered {status}{documented}", retry_after)
 
 
-_BACKOFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
+def _with_valid_characters(body: bytes) -> bytes:
+    """Replace what is not UTF-8, as in a message that quotes half of a character."""
+    return _LONE_SURROGATES.sub(rb"\\ufffd", body.decode(errors="replace").encode())
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Wait as long as the answer asked for, else exponentially longer, with jitter."""
-    error = state.outcome and state.outcome.exception()
-    if isinstance(error, TransientError) and error.retry_after is not None:
-        return min(error.retry_after, LONGEST_RETRY_AFTER)
-    return _BACKOFF(state)
+def _is_outage(status: int) -> bool:
+    return status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _log_retry(state: tenacity.RetryCallState) -> None:
-    error = state.outcome and state.outcome.exception()
-    log.info("%s; trying again in %.1f s (try %d)", error, state.upcoming_sleep, state.attempt_number + 1)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Read Retry-After, which is seconds or a date."""
-    text = response.headers.get("Retry-After", "")
-    if text.isdecimal():
-        return float(text)
+def seconds_of(retry_after: str) -> float | None:
+    """Read Retry-After, which is seconds or a date; None for anything else."""
     try:
-        date = email.utils.parsedate_to_datetime(text)
+        seconds = float(retry_after)
     except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=dt.UTC)
-    return max((date - dt.datetime.now(dt.UTC)).total_seconds(), 0.0)
-
-
-def decode(response: requests.Response, shape: type[_Shape]) -> _Shape:
-    """Read the body of an answer.
-
-    Raises:
-        VerdictError: It is not what the API documents.
-    """
-    try:
-        return msgspec.json.decode(response.content, type=shape)
-    except msgspec.DecodeError:
-        raise VerdictError(
-            f"Customer.io answered {response.status_code} with something that is not"
-            f" what its API documents ({len(response.content)} bytes)"
-        ) from None
+        try:
+            date = email.utils.parsedate_to_datetime(retry_after)
+            if date.tzinfo is None:
+                date = date.replace(tzinfo=dt.UTC)
+            seconds = (date - dt.datetime.now(dt.UTC)).total_seconds()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return None
+    return None if math.isnan(seconds) else max(seconds, 0.0)

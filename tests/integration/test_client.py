@@ -20,7 +20,6 @@ from airflow_provider_cio.errors import (
     StoppedError,
     TooLargeError,
     UnavailableError,
-    VerdictError,
 )
 from airflow_provider_cio.track import TrackClient
 
@@ -99,8 +98,9 @@ def test_retry_after_is_obeyed_and_the_pace_halved(workspace: LocalWorkspace) ->
 def test_a_page_instead_of_an_answer_is_no_success(workspace: LocalWorkspace) -> None:
     """HTML with status 200 says nothing about the operations."""
     workspace.faults(schedule=["html"])
-    with workspace.client() as client, pytest.raises(VerdictError):
-        client.send_batch([GOOD])
+    with workspace.client() as client:
+        assert client.send_batch([GOOD]) == []
+        assert client.requests == 2
 
 
 @pytest.mark.parametrize(("kind", "error"), [("429", RateLimitedError), ("503", UnavailableError)])
@@ -127,7 +127,7 @@ def test_stop_ends_a_wait_at_once(workspace: LocalWorkspace) -> None:
 def test_nobody_there_is_transient() -> None:
     """A refused connection may be a restart."""
     client = TrackClient(site_id="x", api_key="y", base_url="http://127.0.0.1:9", retry_for=0.1)
-    with pytest.raises(UnavailableError, match="ConnectionError"):
+    with pytest.raises(UnavailableError, match="refused the connection"):
         client.region()
 
 
@@ -219,19 +219,16 @@ def test_an_index_that_no_operation_has_is_no_verdict(
 ) -> None:
     """Nobody knows which row is meant, so none counts as imported."""
     api.answer(status, {"errors": [{**where, "reason": "invalid"}]})
-    with api.client() as client, pytest.raises(VerdictError, match="not among the 2 of the batch"):
-        client.send_batch([GOOD, BAD])
+    with api.client() as client:
+        assert client.send_batch([GOOD, BAD]) == []
+        assert client.requests == 2
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"<html>Bad Request</html>",
-        {},
-        {"errors": []},
-        {"errors": "no"},
         {"meta": {"error": "no"}},
+        {"meta": {"errors": ["no"]}},
         {"errors": [{"reason": "invalid", "field": "batch", "message": "no"}]},
         {"errors": [{"batch_index": 0}, {"batch_index": 2}]},
     ],

@@ -103,7 +103,7 @@ def test_a_segment_that_customerio_refuses_is_a_configuration_error(
     workspace: LocalWorkspace, database: Database
 ) -> None:
     """Without an App API key nobody knows before that segment 1 is data-driven."""
-    with pytest.raises(ConfigurationError, match="segment 1: people can only be added"):
+    with pytest.raises(ConfigurationError, match="refuses to add people to segment 1"):
         sync(workspace, database, 1, "SELECT 'refused1' AS id")
 
 

@@ -73,7 +73,12 @@ def operations(people: int, rounds: int, size: int) -> list[Operation]:
 def deliver(workspace: Slow, batch: list[Operation]) -> Verdicts:
     """Deliver everything and add up the verdicts."""
     total = Verdicts()
-    with Delivery(workspace, total.add) as delivery:
+
+    def add(verdicts: Verdicts) -> None:
+        total.accepted += verdicts.accepted
+        total.rejected += verdicts.rejected
+
+    with Delivery(workspace, add) as delivery:
         delivery.send(batch)
     return total
 
