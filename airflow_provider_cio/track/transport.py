@@ -165,7 +165,7 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
-        """Prepare connections through a proxy. Those through SOCKS are of another kind and stay as they are."""
+        """Prepare connections through a proxy. Those through SOCKS are not bounded."""
         manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = _POOLS
