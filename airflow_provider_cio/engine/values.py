@@ -39,7 +39,8 @@ JSON_LEVELS = 500
 _float32 = Struct("!f")
 #: Digits after which every real is the same again.
 _REAL_DIGITS = range(1, 10)
-_LARGEST_REAL = (2 - 2**-23) * 2.0**127
+#: What is not smaller would be rounded to infinity.
+_TOO_LARGE_FOR_REAL = (2 - 2**-24) * 2.0**127
 _int32 = Struct("!i").unpack
 _int64 = Struct("!q").unpack
 
@@ -73,8 +74,7 @@ class _Real(Loader):
             return float(value)
         for digits in _REAL_DIGITS:
             shown = float(f"{value:.{digits}g}")
-            # Rounded up, the largest real is none any more.
-            if abs(shown) <= _LARGEST_REAL and _float32.unpack(_float32.pack(shown)) == (value,):
+            if abs(shown) < _TOO_LARGE_FOR_REAL and _float32.unpack(_float32.pack(shown)) == (value,):
                 return shown
         return float(value)
 
