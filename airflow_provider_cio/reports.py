@@ -1,43 +1,64 @@
 """Reports: a CSV of a run's rejections, written while the run goes, wherever Airflow can store objects.
 
-A report holds people's data: a file of it is for its owner only, and the link to it is for users who may read
-the DAG.
+A report holds people's data: the link to it is for users who may read the DAG. A store that fails or does not
+answer costs a run its report, and neither its result nor its time.
 """
 
 from __future__ import annotations
 
-import base64
 import csv
 import datetime as dt
 import io
 import logging
-import os
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+import math
+import time
+from typing import TYPE_CHECKING, BinaryIO
 
-import msgspec
-from airflow.sdk import ObjectStoragePath
 from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowConfigException
 
+from airflow_provider_cio.csv_cells import cell
+from airflow_provider_cio.engine.worker import Worker
+from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.rejection_log import RejectionLog
+from airflow_provider_cio.report_store import check_reports_url, open_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from concurrent.futures import Future
 
     from airflow_provider_cio.engine import Rejection
+    from airflow_provider_cio.report_store import Folder
 
 log = logging.getLogger(__name__)
 
 #: What every line begins with; the row's own columns follow.
 _HEADER = ("query", "row", "identifier", "field", "reason", "message")
 _NAME = "%Y-%m-%dT%H%M%S.%fZ.csv"
-#: A spreadsheet runs texts that begin with one of these.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+#: A century: Python's calendar ends not far beyond a few thousand years.
+_LONGEST_RETENTION_DAYS = 36_500
+#: Characters that are written at once: few enough to hold twice, enough to keep the number of writes low.
+_CHUNK = 256 * 1024
+#: How long a run waits for one step of the store: longer than an object store takes for a part of an upload.
+_STEP_SECONDS = 30
+#: How long a run that has to end waits for its report: Airflow kills a task 5 seconds after the signal.
+_HURRIED_SECONDS = 3
+#: A clean-up that is slower, or has more to do, leaves the rest to the next run.
+_CLEAN_UP_SECONDS = 10
+_REMOVED_AT_ONCE = 1000
 
 
-def reports_folder() -> ObjectStoragePath:
-    """Say where reports are: ``[customerio] reports_url``."""
-    return ObjectStoragePath(conf.get("customerio", "reports_url"))
+def report_name(started_at: dt.datetime) -> str:
+    """Name the report of a run that started then."""
+    return started_at.strftime(_NAME)
+
+
+def started_at(name: str) -> dt.datetime | None:
+    """Read from the name of a report when its run started; None when it is not a report's name."""
+    try:
+        found = dt.datetime.strptime(name, _NAME).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return None
+    return found if report_name(found) == name else None  # strptime also takes other spellings
 
 
 class Report:
@@ -47,20 +68,38 @@ class Report:
         workspace: The workspace's name.
         sync: The sync's name.
         started_at: When the run started; names the file.
+
+    Raises:
+        ConfigurationError: The settings of reports cannot be used.
     """
 
     def __init__(self, workspace: str, sync: str, started_at: dt.datetime) -> None:
-        self._folder = reports_folder() / workspace / sync
-        self._path = self._folder / started_at.strftime(_NAME)
+        url = check_reports_url()
+        self._retention = _retention()
+        self._name = report_name(started_at)
         self._log = RejectionLog()
         self._columns: list[str] = []
-        self._file: io.TextIOWrapper | None = None
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text, quoting=csv.QUOTE_ALL)
+        self._writes: Future[None] | None = None
         self._failed = False
+        self._store = Worker("customerio-report")
+        self._folder: Folder | None = None
+        self._file: BinaryIO | None = None
+        try:
+            self._folder = self._store.submit(open_folder, url, workspace, sync).result(_STEP_SECONDS)
+        except ConfigurationError:
+            self._store.close()
+            raise
+        except Exception as error:  # noqa: BLE001 - every kind of store has errors of its own
+            self._fail(error)
 
     @property
     def location(self) -> str | None:
         """The URL of the CSV; None when there is none."""
-        return None if self._file is None or self._failed else str(self._path)
+        if self._writes is None or self._failed or not self._folder:
+            return None
+        return self._folder.location(self._name)
 
     def expect(self, columns: list[str]) -> None:
         """Be told which columns the queries have."""
@@ -71,86 +110,108 @@ class Report:
         self._log.add(rejection)
         if self._failed:
             return
-        try:
-            self._write(
-                [
-                    rejection.query,
-                    rejection.row,
-                    rejection.identifier,
-                    rejection.field,
-                    rejection.reason,
-                    rejection.message,
-                    *(rejection.values.get(column) for column in self._columns),
-                ]
-            )
-        except Exception as error:  # noqa: BLE001 - every kind of store has errors of its own
-            self._fail(error)
+        if not self._text.tell() and self._writes is None:
+            self._writer.writerow(map(cell, [*_HEADER, *self._columns]))
+        values = (
+            rejection.query,
+            rejection.row,
+            rejection.identifier,
+            rejection.field,
+            rejection.reason,
+            rejection.message,
+            *(rejection.values.get(column) for column in self._columns),
+        )
+        self._writer.writerow(map(cell, values))
+        if self._text.tell() >= _CHUNK:
+            self._flush(_STEP_SECONDS)
 
-    def close(self) -> None:
-        """End the CSV, which brings it to its store, and remove old ones of the sync."""
+    def close(self, *, hurried: bool = False) -> None:
+        """End the CSV, which brings it to its store, and remove old ones of the sync.
+
+        Args:
+            hurried: The run was told to end, so that little time is left.
+        """
+        end = time.monotonic() + (_HURRIED_SECONDS if hurried else 2 * _STEP_SECONDS)
+        if self._text.tell() and not self._failed:
+            self._flush(end - time.monotonic())
+        if self._writes and not self._failed:
+            self._wait_for(self._store.submit(self._close_file), end - time.monotonic())
+        if not self._failed:
+            self._remove_old(min(end - time.monotonic(), _CLEAN_UP_SECONDS))
+        self._store.close()
+
+    def _flush(self, seconds: float) -> None:
+        """Hand what is written so far to the store, once the store has taken what it was handed before."""
+        end = time.monotonic() + seconds
+        if self._writes:
+            self._wait_for(self._writes, seconds)
+        if self._failed:
+            return
+        chunk = self._text.getvalue().encode(errors="backslashreplace")
+        self._text.seek(0)
+        self._text.truncate()
+        self._writes = self._store.submit(self._write, chunk)
+        if self._file is None:  # the first write shows whether the store can be written to
+            self._wait_for(self._writes, end - time.monotonic())
+
+    def _write(self, chunk: bytes) -> None:
+        """Write to the store; in the store's thread, as everything that touches the file."""
+        if self._file is None:
+            assert self._folder  # noqa: S101 - a report without a folder has failed
+            self._file = self._folder.create(self._name)
+        self._file.write(chunk)
+
+    def _close_file(self) -> None:
+        if self._file:
+            self._file.close()
+
+    def _wait_for(self, step: Future[None], seconds: float) -> None:
         try:
-            if self._file:
-                self._file.close()
+            step.result(max(seconds, 0))
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error)
-        self._remove_old()
-
-    def _write(self, values: Iterable[Any]) -> None:
-        if self._file is None:
-            self._file = self._open()
-            self._writer = csv.writer(self._file)
-            self._writer.writerow(map(_cell, [*_HEADER, *self._columns]))
-        self._writer.writerow(map(_cell, values))
-
-    def _open(self) -> io.TextIOWrapper:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if self._path.protocol == "file":  # created before it is opened, so that nobody looks in between
-            os.close(os.open(self._path.path, os.O_CREAT | os.O_WRONLY, mode=0o600))
-        # Not through the path's own `open`, which notes every single write as lineage.
-        return io.TextIOWrapper(self._path.fs.open(self._path.path, "wb"), encoding="utf-8", newline="")
 
     def _fail(self, error: Exception) -> None:
         self._failed = True
+        self._text.close()
         log.error(
-            "The report cannot be written to %s (%s): only the first rejections are kept, in this log."
-            " Check [customerio] reports_url.",
-            self._path,
-            type(error).__name__,
+            "The report cannot be written (%s): only the first rejections are kept, in this log."
+            " Check the store that [customerio] reports_url names.",
+            "the store does not answer" if isinstance(error, TimeoutError) else type(error).__name__,
         )
 
-    def _remove_old(self) -> None:
+    def _remove_old(self, seconds: float) -> None:
         """Remove this sync's reports that are older than ``[customerio] report_retention_days``."""
-        age = dt.timedelta(days=conf.getfloat("customerio", "report_retention_days"))
+        if self._folder is None:
+            return
+        before = dt.datetime.now(dt.UTC) - self._retention
+        until = time.monotonic() + seconds
         try:
-            for path in self._folder.iterdir() if self._folder.exists() else ():
-                if (day := _started_at(path.name)) and day < dt.datetime.now(dt.UTC) - age:
-                    path.unlink()
+            self._store.submit(_remove, self._folder, before, until).result(max(seconds, 0))
         except Exception as error:  # noqa: BLE001 - as above
-            log.warning("Old reports in %s cannot be removed: %s", self._folder, type(error).__name__)
+            log.warning("Old reports of the sync cannot be removed: %s", type(error).__name__)
 
 
-def _started_at(name: str) -> dt.datetime | None:
-    """Read from the name of a report when its run started."""
+def _remove(folder: Folder, before: dt.datetime, until: float) -> None:
+    """Remove the reports of runs that started before some time."""
+    removed = 0
+    for name in list(folder.names()):
+        if time.monotonic() > until or removed >= _REMOVED_AT_ONCE:
+            return
+        if (day := started_at(name)) and day < before:
+            folder.remove(name)
+            removed += 1
+
+
+def _retention() -> dt.timedelta:
+    option = "[customerio] report_retention_days"
     try:
-        return dt.datetime.strptime(name, _NAME).replace(tzinfo=dt.UTC)
-    except ValueError:
-        return None
-
-
-def _cell(value: Any) -> str:
-    """Write a value as people read it, and a text never as something that a spreadsheet would run."""
-    text = value_text(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA_STARTS) else text
-
-
-def value_text(value: Any) -> str:
-    """Write a value as people read it."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (bool, list, dict, msgspec.Raw)):
-        return msgspec.json.encode(value).decode()
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+        days = float(conf.get("customerio", "report_retention_days"))
+    except (ValueError, TypeError, AirflowConfigException):
+        days = math.nan
+    if not 0 < days <= _LONGEST_RETENTION_DAYS:
+        raise ConfigurationError(
+            f"{option} is not a valid number of days. Set it to a number above 0 and up to"
+            f" {_LONGEST_RETENTION_DAYS}, such as 30."
+        )
+    return dt.timedelta(days=days)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from contextlib import nullcontext
+import logging
+import traceback
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
@@ -16,6 +18,7 @@ from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
     AirflowNotFoundException,
+    AirflowRuntimeError,
     AirflowSkipException,
 )
 
@@ -35,15 +38,19 @@ from airflow_provider_cio.engine.dry_run import DryRun
 from airflow_provider_cio.engine.preview import Preview, preview
 from airflow_provider_cio.engine.segment import find_segment
 from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
-from airflow_provider_cio.errors import ConfigurationError, SyncError
+from airflow_provider_cio.engine.worker import Worker
+from airflow_provider_cio.errors import ConfigurationError, StoppedError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook, read_seconds
 from airflow_provider_cio.naming import asset_uri, connection_id, pool_name
+from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
 from airflow_provider_cio.operators.lineage import lineage
+from airflow_provider_cio.operators.rendering import render_query
+from airflow_provider_cio.operators.run_conf import Switches, read_switches
 from airflow_provider_cio.reports import Report
-from airflow_provider_cio.state import LastSyncTime, Window, Windows
+from airflow_provider_cio.state import LastSyncTime, Window, Windows, check_airflow_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import jinja2
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -54,6 +61,9 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
     from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.http import HttpClient
+
+
+log = logging.getLogger(__name__)
 
 
 class ReportLink(BaseOperatorLink):
@@ -107,8 +117,11 @@ class CustomerIOSyncOperator(BaseOperator):
     operator_extra_links = (ReportLink(),)
     report_url = ""
 
+    _wrong_arguments: ArgumentError | None = None
+    _switches = Switches()
     _last_sync_time = 0
     _stored_sync_time = 0
+    _stopped = False
     _stoppable: Sequence[Source | HttpClient] = ()
 
     def __init__(
@@ -134,6 +147,16 @@ class CustomerIOSyncOperator(BaseOperator):
         statement_timeout: int | None = None,
         **kwargs: Any,
     ) -> None:
+        arguments = locals()
+        check_names(arguments)
+        try:
+            check_arguments(arguments)
+        except ArgumentError as error:
+            if not self._is_mapped:
+                raise
+            self._wrong_arguments = (
+                error  # known only now, when the task runs, and to be told as other errors
+            )
         asset = Asset(uri=asset_uri(workspace, sync))
         outlets = [asset, *kwargs.pop("outlets", ())]
         super().__init__(**{"pool": pool_name(workspace), **kwargs}, outlets=outlets)
@@ -156,51 +179,87 @@ class CustomerIOSyncOperator(BaseOperator):
         self.max_lookback = max_lookback
         self.statement_timeout = statement_timeout
 
-    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
-        """Render the queries with the last sync time; from now on callbacks have a summary."""
-        context["summary"] = self._outcome(self._new_summary())  # type: ignore[typeddict-unknown-key] # for callbacks
-        try:
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        """Render the queries with the last sync time, after a look at what the run was asked for.
+
+        Airflow calls this before `execute`, also for a mapped operator. The summary that it leaves holds
+        until `execute` leaves another one: it is that of a run that was killed, too.
+        """
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        with _as_task_failure(), ExitStack() as at_the_end:
+            at_the_end.callback(lambda: self._leave(context, self._outcome(self._new_summary())))
+            if self._wrong_arguments:
+                raise self._wrong_arguments
+            self._switches = self._read_switches(context)
             self._stored_sync_time = LastSyncTime(self.workspace, self.sync).read()
-        except ConfigurationError as error:
-            raise AirflowFailException(str(error)) from None
-        self._last_sync_time = 0 if context["params"].get("full_refresh", False) else self._stored_sync_time
-        context["last_sync_time"] = self._last_sync_time  # type: ignore[typeddict-unknown-key]
-        super().render_template_fields(context, jinja_env)
+            self._last_sync_time = 0 if self._switches.full_refresh else self._stored_sync_time
+            context["last_sync_time"] = self._last_sync_time  # type: ignore[typeddict-unknown-key]
+            for field in template_fields:
+                setattr(self, field, render_query(self, field, context, jinja_env, seen_oids))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the sync; store the next last sync time when it Completed."""
-        dry_run = context["params"].get("dry_run", False)
-        summary = self._new_summary(dry_run=dry_run)
-        if dry_run:
+        summary = self._new_summary()
+        if summary.dry_run:
             self.log.info("A dry run: nothing is sent, and the last sync time stays where it is")
         else:
             self._skip_when_busy(context, summary)
-        report = Report(self.workspace, self.sync, summary.started_at)
-        try:
-            self._run(summary, report)
-        except (ConfigurationError, AirflowNotFoundException) as error:
-            raise AirflowFailException(str(error)) from None
-        except SyncError as error:
-            raise AirflowException(str(error)) from None
-        finally:
-            report.close()
-            outcome = self._tell(context, summary, report)
-            if not dry_run:
-                end = dt.datetime.now(dt.UTC)
-                Windows(self.workspace).add(Window(self.sync, _due(context), summary.started_at, end))
-        if summary.status is Status.SOME_ROWS_FAILED:
-            raise AirflowFailException(
-                f"{summary.rows_failed} of {summary.rows_read} rows failed; the last sync time stays"
-                f" {self._stored_sync_time}. Correct the rows, then run again."
-            )
-        if dry_run:
-            context["ti"].task.outlets = []  # nothing was updated
-        else:
-            context["outlet_events"][self.outlets[0]].extra = outcome
-            LastSyncTime(self.workspace, self.sync).store(
-                summary.next_last_sync_time, before=self._stored_sync_time
-            )
+        with _as_task_failure():
+            outcome = self._import(context, summary)
+            if summary.status is Status.SOME_ROWS_FAILED:
+                raise ConfigurationError(
+                    f"{summary.rows_failed} of {summary.rows_read} rows failed; the last sync time stays"
+                    f" {self._stored_sync_time}. Correct the rows, then run again."
+                )
+            if summary.dry_run:
+                context["ti"].task.outlets = []  # nothing was updated
+            else:
+                context["outlet_events"][self.outlets[0]].extra = outcome
+                LastSyncTime(self.workspace, self.sync).store(
+                    summary.next_last_sync_time, before=self._stored_sync_time
+                )
         return outcome
+
+    def _import(self, context: Context, summary: Summary) -> dict[str, Any]:
+        """Run the sync and, whatever becomes of it, leave report, summary and window, each on its own."""
+        outcome: dict[str, Any] = {}
+        report: Report | None = None
+        with ExitStack() as at_the_end:
+            if not summary.dry_run:
+                at_the_end.callback(self._remember_window, context, summary)
+            at_the_end.callback(lambda: outcome.update(self._tell(context, summary, report)))
+            report = Report(self.workspace, self.sync, summary.started_at)
+            at_the_end.push(self._close(report))
+            self._run(summary, report)
+        return outcome
+
+    def _close(self, report: Report) -> Callable[[type[BaseException] | None, Any, Any], None]:
+        """Make what closes the report at the end of the run: quickly when Airflow ends it."""
+
+        def close(kind: type[BaseException] | None, _error: Any, _traceback: Any) -> None:
+            told_to_end = kind is not None and not issubclass(kind, Exception)  # execution_timeout
+            report.close(hurried=self._stopped or told_to_end)
+
+        return close
+
+    def _remember_window(self, context: Context, summary: Summary) -> None:
+        end = dt.datetime.now(dt.UTC)
+        Windows(self.workspace).add(Window(self.sync, _due(context), summary.started_at, end))
+
+    def _read_switches(self, context: Context) -> Switches:
+        run, dag = context.get("dag_run"), context.get("dag")
+        conf_of_run = (run.conf if run else None) or {}
+        declared = {*self.params, *(dag.params if dag else ())}
+        return read_switches(conf_of_run, context["params"], declared)
 
     def get_openlineage_facets_on_complete(
         self,
@@ -214,16 +273,21 @@ class CustomerIOSyncOperator(BaseOperator):
         return found
 
     def on_kill(self) -> None:
-        """End the run: no request waits any longer, and Postgres computes no more rows."""
+        """End the run: no request waits any longer, and Postgres computes no more rows.
+
+        Airflow calls this from a signal handler, wherever the run is. So each part is stopped in a thread of
+        its own: one that waits for a network, or for a lock of the interrupted code, delays nothing.
+        """
+        self._stopped = True
         for part in self._stoppable:
-            part.stop()
+            Worker("customerio-stop").submit(part.stop)
 
     def _skip_when_busy(self, context: Context, summary: Summary) -> None:
         """Skip a scheduled run that became due while a sync of the workspace was running."""
         if context["dag_run"].run_type != "scheduled" or context["ti"].try_number > 1:
             return
         due = _due(context)
-        busy = Windows(self.workspace).covering(due)
+        busy = Windows(self.workspace).skip(self.sync, due)
         if not busy:
             return
         summary.status = Status.SKIPPED
@@ -259,12 +323,14 @@ class CustomerIOSyncOperator(BaseOperator):
     def _run(self, summary: Summary, report: Report) -> None:
         source, sync = self._source(), self._sync()
         if summary.dry_run:
-            self._stoppable = [source]
+            self._let_stop(source)
             run_sync(sync, source, DryRun(), report, summary)
             return
         hook = CustomerIOHook(self.customerio_conn_id)
-        with hook.get_conn() as workspace, hook.get_app_client() or nullcontext() as app:
-            self._stoppable = [part for part in (workspace, app, source) if part]
+        with _existing("customerio_conn_id", self.customerio_conn_id, "Customer.io"):
+            track, app_client = hook.get_conn(), hook.get_app_client()
+        with track as workspace, app_client or nullcontext() as app:
+            self._let_stop(*(part for part in (workspace, app, source) if part))
             if app:
                 read_back = ReadBack(app, read_seconds("apply_wait"))
             else:
@@ -275,6 +341,16 @@ class CustomerIOSyncOperator(BaseOperator):
                 )
             sync = dataclasses.replace(sync, segment=self._segment(app))
             run_sync(sync, source, workspace, report, summary, read_back=read_back)
+
+    def _let_stop(self, *parts: Source | HttpClient) -> None:
+        """Let `on_kill` stop these from now on.
+
+        Raises:
+            StoppedError: It was called before.
+        """
+        self._stoppable = parts
+        if self._stopped:
+            raise StoppedError("The run was stopped before it read anything")
 
     def _segment(self, app: AppClient | None) -> int | None:
         """Find the segment, and create it when none has its name."""
@@ -290,26 +366,23 @@ class CustomerIOSyncOperator(BaseOperator):
         return self.segment_id
 
     def _main(self) -> PeopleQuery | ObjectsQuery:
-        if self.people_query and not self.objects_query:
+        if self.people_query:
             return PeopleQuery(sql=self.people_query, identify_by=self.identify_by)
-        if self.objects_query and self.object_type_id and not self.people_query:
-            return ObjectsQuery(sql=self.objects_query, object_type_id=self.object_type_id)
-        raise ConfigurationError("Give people_query, or objects_query with object_type_id, and not both")
+        return ObjectsQuery(sql=self.objects_query or "", object_type_id=self.object_type_id or "")
 
     def _relationships(self) -> RelationshipsQuery | None:
         if not self.relationships_query:
             return None
-        if not self.relationships_object_type_id:
-            raise ConfigurationError("Give relationships_object_type_id: relationships_query needs one")
         return RelationshipsQuery(
             sql=self.relationships_query,
-            object_type_id=self.relationships_object_type_id,
+            object_type_id=self.relationships_object_type_id or "",
             identify_by=self.relationships_identify_by,
         )
 
     def _connect_source(self) -> psycopg.Connection[Any]:
         try:
-            connection = PostgresHook(self.postgres_conn_id, log_sql=False).get_conn()
+            with _existing("postgres_conn_id", self.postgres_conn_id, "Postgres"):
+                connection = PostgresHook(self.postgres_conn_id, log_sql=False).get_conn()
         except psycopg.ProgrammingError as error:  # such as an extra that libpq does not know
             raise ConfigurationError(f"The connection {self.postgres_conn_id}: {error}") from None
         if not isinstance(connection, psycopg.Connection):
@@ -318,18 +391,21 @@ class CustomerIOSyncOperator(BaseOperator):
             )
         return connection
 
-    def _tell(self, context: Context, summary: Summary, report: Report) -> dict[str, Any]:
+    def _tell(self, context: Context, summary: Summary, report: Report | None) -> dict[str, Any]:
         """Leave the summary where people and other tasks look for it."""
-        self.report_url = _report_url(context) if report.location else ""
-        outcome = self._outcome(summary, report.location)
+        location = report.location if report else None
+        self.report_url = _report_url(context) if location else ""
+        outcome = self._outcome(summary, location)
         self._leave(context, outcome)
         for line in summary.lines():
             self.log.info(line)
-        if report.location:
-            self.log.info("All rejected rows: %s (%s)", self.report_url, report.location)
+        if location:
+            self.log.info(
+                "All rejected rows, and what is wrong with each: %s (%s)", self.report_url, location
+            )
         return outcome
 
-    def _new_summary(self, *, dry_run: bool = False) -> Summary:
+    def _new_summary(self) -> Summary:
         """Begin a summary; it has every query from the start, so that templates of callbacks find theirs."""
         queries = {
             "people": self.people_query,
@@ -337,15 +413,22 @@ class CustomerIOSyncOperator(BaseOperator):
             "relationships": self.relationships_query,
         }
         counts = {name: Counts() for name, query in queries.items() if query}
-        return Summary(self._last_sync_time, self._stored_sync_time, dry_run=dry_run, queries=counts)
+        return Summary(
+            self._last_sync_time, self._stored_sync_time, dry_run=self._switches.dry_run, queries=counts
+        )
 
     def _outcome(self, summary: Summary, report: str | None = None) -> dict[str, Any]:
         return {**summary.as_dict(), "report": report, "report_url": self.report_url or None}
 
     def _leave(self, context: Context, outcome: dict[str, Any]) -> None:
         """Leave a summary to other tasks and to the callbacks of this one."""
-        context["ti"].xcom_push("summary", outcome)
         context["summary"] = outcome  # type: ignore[typeddict-unknown-key]
+        if "ti" not in context:  # a preview
+            return
+        try:
+            context["ti"].xcom_push("summary", outcome)
+        except Exception as error:  # noqa: BLE001 - of the network, the API or the database
+            self.log.warning("The XCom summary cannot be written: %s", type(error).__name__)
 
 
 def _due(context: Context) -> dt.datetime:
@@ -359,3 +442,40 @@ def _report_url(context: Context) -> str:
     query = urlencode({"run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index})
     base = conf.get("api", "base_url", fallback="").rstrip("/")
     return f"{base}/customerio/reports/{quote(ti.dag_id, safe='')}?{query}"
+
+
+@contextmanager
+def _as_task_failure() -> Iterator[None]:
+    """Turn an error into one that Airflow retries or not; its text is short and says what to do."""
+    try:
+        yield
+    except (ConfigurationError, AirflowNotFoundException) as error:
+        raise AirflowFailException(str(error)) from None
+    except SyncError as error:
+        raise AirflowException(str(error)) from None
+    except AirflowException:
+        raise
+    except AirflowRuntimeError as error:
+        raise AirflowException(
+            f"Airflow's API did not answer as expected ({error.error.error.value}). Run the task again."
+        ) from None
+    except Exception as error:  # noqa: BLE001 - its text may quote rows
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("Where the error was raised:\n%s", where)  # noqa: TRY400 - not the error, as above
+        raise AirflowException(
+            f"An unexpected {type(error).__name__} ended the run; the log lines above show where."
+            " If it happens again, report it with these lines."
+        ) from None
+
+
+@contextmanager
+def _existing(argument: str, connection: str, kind: str) -> Iterator[None]:
+    """Say which connection does not exist, and where to create it."""
+    try:
+        yield
+    except AirflowNotFoundException:
+        check_airflow_answers()
+        raise ConfigurationError(
+            f"The {kind} connection {connection} ({argument}) does not exist. Create it under Admin >"
+            " Connections, as docs/connections.md describes."
+        ) from None

@@ -7,8 +7,9 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
+from airflow_provider_cio.plugin.access import NotLoggedInError, ask_to_log_in, logged_in
 from airflow_provider_cio.plugin.reports import router
 from airflow_provider_cio.pools import create_missing_pools
 
@@ -38,5 +39,14 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     keeper.cancel()
 
 
-app = FastAPI(title="Customer.io", lifespan=_lifespan)
+# A mounted app is open to everybody unless it says otherwise, and so are FastAPI's own pages of docs.
+app = FastAPI(
+    title="Customer.io",
+    lifespan=_lifespan,
+    dependencies=[Depends(logged_in)],
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+)
+app.add_exception_handler(NotLoggedInError, ask_to_log_in)
 app.include_router(router)

@@ -66,9 +66,13 @@ class Airflow:
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the DAG folder."""
+        self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file of the DAG folder whose content is not text."""
         path = _DAGS / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_bytes(content)
 
     def dags(self) -> dict[str, Any]:
         """Parse the DAG folder as Airflow does."""

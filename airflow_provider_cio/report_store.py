@@ -1,0 +1,208 @@
+"""Where reports are kept: ``[customerio] reports_url``, as a folder for each sync.
+
+On a local disk, folders and files are for their owner only, and no link below the root is followed, neither
+when a report is written nor when it is given out. Elsewhere, access is up to the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from urllib.parse import urlsplit
+
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowConfigException, AirflowNotFoundException
+from fsspec.implementations.local import LocalFileSystem
+
+from airflow_provider_cio.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from fsspec import AbstractFileSystem
+
+_OPTION = "[customerio] reports_url"
+_LOCAL = {"", "file", "local"}
+#: Schemes whose URLs begin with the name of a bucket or container.
+_WITH_BUCKET = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl"}
+_FOLDER_MODE = 0o700
+_FILE_MODE = 0o600
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Folder(Protocol):
+    """The reports of one sync."""
+
+    def location(self, name: str) -> str:
+        """Return the URL of a report."""
+
+    def create(self, name: str) -> BinaryIO:
+        """Open a new report for writing."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a report for reading.
+
+        Raises:
+            OSError: It does not exist, or it is not a regular file inside the folder.
+        """
+
+    def names(self) -> Iterable[str]:
+        """List what is in the folder."""
+
+    def remove(self, name: str) -> None:
+        """Remove a report."""
+
+
+def check_reports_url() -> str:
+    """Return ``[customerio] reports_url`` if it can be a URL of a store; nothing is contacted.
+
+    Raises:
+        ConfigurationError: It cannot; the message never holds the URL, which may hold credentials.
+    """
+    try:
+        url = str(conf.get("customerio", "reports_url")).strip()
+    except AirflowConfigException:
+        url = ""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise _wrong("is not a valid URL") from None
+    if "\0" in url or not url:
+        raise _wrong("is empty" if not url else "is not a valid URL")
+    if parts.scheme in _LOCAL:
+        if parts.netloc or not parts.path.startswith("/"):
+            raise _wrong("is a relative path")
+    elif len(parts.scheme) > 1 and "::" not in url and url.startswith(f"{url.partition(':')[0]}://"):
+        if parts.scheme in _WITH_BUCKET and not parts.netloc.rpartition("@")[2]:
+            raise _wrong("names no bucket")
+    else:
+        raise _wrong("is not a valid URL")
+    return url
+
+
+def open_folder(url: str, workspace: str, sync: str) -> Folder:
+    """Find the folder of a sync's reports; this may contact the store.
+
+    Args:
+        url: What `check_reports_url` returned.
+        workspace: The workspace's name.
+        sync: The sync's name.
+
+    Raises:
+        ConfigurationError: No installed provider has the store, or its connection does not exist.
+    """
+    scheme = urlsplit(url).scheme
+    try:
+        root = ObjectStoragePath(url)
+        store = root.fs
+    except AirflowNotFoundException:
+        raise _wrong("names a connection that does not exist") from None
+    except (ValueError, ImportError):
+        raise _wrong(f"has the scheme {scheme}, which no installed provider supports") from None
+    if isinstance(store, LocalFileSystem):
+        return _LocalFolder(root.path, workspace, sync)
+    return _StoredFolder(store, root / workspace / sync)
+
+
+def _wrong(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{_OPTION} {what}. Set it to an absolute URL of Airflow's object storage, such as"
+        " file:///opt/airflow/reports or s3://aws_default@bucket/reports."
+    )
+
+
+@dataclass(frozen=True)
+class _LocalFolder:
+    """A folder on a disk, reached from the root step by step so that no link leads elsewhere."""
+
+    root: str
+    workspace: str
+    sync: str
+
+    def location(self, name: str) -> str:
+        return f"file://{os.path.join(self.root, self.workspace, self.sync, name)}"  # noqa: PTH118 - a URL's path
+
+    def create(self, name: str) -> BinaryIO:
+        self._create_root()
+        with self._opened(create=True) as folder:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = os.open(name, flags, _FILE_MODE, dir_fd=folder)
+            os.fchmod(file, _FILE_MODE)  # a umask may have taken bits away
+            return os.fdopen(file, "wb")
+
+    def open(self, name: str) -> BinaryIO:
+        with self._opened() as folder:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO would block
+            file = os.open(name, flags, dir_fd=folder)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise FileNotFoundError(name)
+        return os.fdopen(file, "rb")
+
+    def names(self) -> Iterator[str]:
+        try:
+            with self._opened() as folder, os.scandir(folder) as entries:
+                yield from (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+        except FileNotFoundError:
+            return
+
+    def remove(self, name: str) -> None:
+        with self._opened() as folder:
+            os.unlink(name, dir_fd=folder)
+
+    def _create_root(self) -> None:
+        """Create the root for its owner only; a root that exists is not ours to change."""
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(os.path.dirname(self.root), exist_ok=True)  # noqa: PTH103, PTH120 - a text all along
+            os.mkdir(self.root, _FOLDER_MODE)  # noqa: PTH102
+            os.chmod(self.root, _FOLDER_MODE)  # noqa: PTH101 - a umask may have taken bits away
+
+    @contextlib.contextmanager
+    def _opened(self, *, create: bool = False) -> Iterator[int]:
+        with contextlib.ExitStack() as opened:
+            folder = os.open(self.root, _OPEN_FOLDER)
+            opened.callback(os.close, folder)
+            for name in (self.workspace, self.sync):
+                if create:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(name, _FOLDER_MODE, dir_fd=folder)
+                folder = os.open(name, _OPEN_FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                opened.callback(os.close, folder)
+                if create:
+                    with contextlib.suppress(PermissionError):  # another user created it
+                        os.fchmod(folder, _FOLDER_MODE)
+            yield folder
+
+
+@dataclass(frozen=True)
+class _StoredFolder:
+    """A folder of an object store, or of another file system that fsspec knows."""
+
+    store: AbstractFileSystem
+    path: ObjectStoragePath
+
+    def location(self, name: str) -> str:
+        return str(self.path / name)
+
+    def create(self, name: str) -> BinaryIO:
+        self.store.makedirs(self.path.path, exist_ok=True)
+        # Not through the path's own `open`, which notes every single write as lineage.
+        return cast("BinaryIO", self.store.open(f"{self.path.path}/{name}", "wb"))
+
+    def open(self, name: str) -> BinaryIO:
+        return cast("BinaryIO", self.store.open(f"{self.path.path}/{name}", "rb"))
+
+    def names(self) -> Iterator[str]:
+        try:
+            found = self.store.ls(self.path.path, detail=False)
+        except FileNotFoundError:
+            return
+        yield from (path.rpartition("/")[2] for path in found)
+
+    def remove(self, name: str) -> None:
+        self.store.rm_file(f"{self.path.path}/{name}")

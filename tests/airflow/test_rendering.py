@@ -1,0 +1,138 @@
+"""Templates that cannot be rendered: one short message, no retry, a summary, and no value of a Variable."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.airflow.conftest import Airflow
+
+DAG = """\
+from pathlib import Path
+from airflow.sdk import DAG
+from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+
+def tell(context):
+    Path({told!r}).write_text(context["summary"]["status"])
+
+with DAG("templates", schedule=None):
+    CustomerIOSyncOperator(
+        task_id="sync", workspace="production", sync="templates", postgres_conn_id="warehouse", retries=5,
+        people_query={query!r}, on_failure_callback=tell,
+    )
+"""
+SECRET = "s3cr3t-value"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "SELECT 1\nAS {{ var.value.not_there }}",
+            "people_query, line 2: the Variable not_there does not exist",
+        ),
+        ("SELECT {{ var.json.not_there.key }}", "line 1: the Variable not_there does not exist"),
+        ("SELECT {{ conn.nowhere.host }}", "line 1: the connection nowhere does not exist"),
+        ("{% include 'shared/cte.sql' %} SELECT 1", "line 1: the file shared/cte.sql was not found"),
+        ("{% include ['a.sql', 'b.sql'] %} SELECT 1", "line 1: the file"),
+        ("SELECT {{ last_synctime }}", "line 1: last_synctime is not defined: did you mean last_sync_time?"),
+        ("SELECT {{ elsewhere }}", "line 1: elsewhere is not defined. Correct the name there"),
+        ("SELECT {{ params.nothing }}", "line 1: nothing is not defined"),
+        ("SELECT {{ 1 | quoted }}", "line 1: No filter named 'quoted'"),
+        ("SELECT {{ 1 is strange }}", "line 1: No test named 'strange'"),
+        ("SELECT\n{{ 1 / 0 }}", "line 2: the template cannot be computed (ZeroDivisionError)"),
+        ("SELECT {{ last_sync_time + 'x' }}", "line 1: the template cannot be computed (TypeError)"),
+        ("SELECT {{ ''.__class__ }}", "line 1: "),
+        ("SELECT {{ unfinished", "line 1: "),
+        ("SELECT {% if %}", "line 1: "),
+        ("{# nothing #}", "people_query renders to something other than a SELECT"),
+        ("{{ '' }}", "people_query renders to something other than a SELECT"),
+        ("missing.sql", "people_query: the file missing.sql was not found"),
+        ("{{ macros.datetime.strptime(var.value.hidden, '%Y') }}", "cannot be computed (ValueError)"),
+        ("{{ {}[var.value.hidden] }}", "line 1: something that the template uses is not defined"),
+        ("{% include var.value.hidden %}", "line 1: the file that it names was not found"),
+        ("{{ var.value[var.value.hidden] }}", "line 1: the Variable that it names does not exist"),
+        ("{{ conn[var.value.hidden].host }}", "line 1: the connection that it names does not exist"),
+        ("{{ var.json.hidden }}", "line 1: the Variable hidden is not valid JSON"),
+    ],
+)
+def test_a_template_that_cannot_be_rendered(
+    connected: Airflow,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+    query: str,
+    message: str,
+) -> None:
+    """The message names query, line and what to do; callbacks and other tasks find a summary."""
+    told = tmp_path_factory.mktemp("told") / "status"
+    connected.set_variable("hidden", SECRET)
+    connected.write("templates.py", DAG.format(query=query, told=str(told)))
+    run = connected.run("templates")
+    out = capfd.readouterr().out
+    assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
+    summary = connected.summary(run)
+    assert (summary["status"], summary["queries"]["people"]["read"]) == ("Failed", 0)
+    assert told.read_text() == "Failed"
+    assert message in out
+    assert SECRET not in out + json.dumps(summary)
+
+
+def test_a_file_that_is_not_utf8(connected: Airflow, capfd: pytest.CaptureFixture[str]) -> None:
+    """An editor's encoding is named, not a codec's error."""
+    connected.write("templates.py", DAG.format(query="latin.sql", told="/dev/null"))
+    connected.write_bytes("latin.sql", "SELECT 'é'".encode("latin-1"))
+    assert connected.run("templates").state == "failed"
+    assert "people_query: the file is not valid UTF-8. Save it as UTF-8" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"postgres_conn_id": "nowhere"},
+            "The Postgres connection nowhere (postgres_conn_id) does not exist",
+        ),
+        ({"customerio_conn_id": "no_cio"}, "The Customer.io connection no_cio (customerio_conn_id) does not"),
+    ],
+)
+def test_a_connection_that_does_not_exist(
+    connected: Airflow, capfd: pytest.CaptureFixture[str], fields: dict[str, str], message: str
+) -> None:
+    """The message names the connection, its type, the argument, and where to create it."""
+    given = {"postgres_conn_id": "warehouse"} | fields
+    arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    text = DAG.format(query="SELECT 'c1' AS id", told="/dev/null")
+    connected.write("templates.py", text.replace('postgres_conn_id="warehouse"', arguments))
+    run = connected.run("templates")
+    assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
+    out = capfd.readouterr().out
+    assert message in out
+    assert "Create it under Admin > Connections" in out
+
+
+def test_a_mapped_task_is_rendered_like_others(connected: Airflow) -> None:
+    """Each of its syncs has its own last sync time in its templates."""
+    connected.write(
+        "mapped.py",
+        """\
+from airflow.sdk import DAG
+from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+
+with DAG("mapped", schedule=None):
+    CustomerIOSyncOperator.partial(
+        task_id="sync", workspace="production", pool="customerio.production", postgres_conn_id="warehouse",
+        people_query="SELECT 'map{{ last_sync_time }}' AS id",
+    ).expand(sync=["mapped_a", "mapped_b"])
+""",
+    )
+    connected.set_variable("customerio.production.mapped_b.last_sync_time", "7")
+    run = connected.run("mapped")
+    assert run.state == "success"
+    summaries = [
+        task.xcom_pull(task_ids="sync", key="summary", map_indexes=n)
+        for n, task in enumerate(sorted(run.get_task_instances(), key=lambda task: task.map_index))
+    ]
+    assert [summary["last_sync_time"] for summary in summaries] == [0, 7]

@@ -1,0 +1,98 @@
+"""What a run is asked for by its conf: a request that nothing understands is refused before a row is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.airflow.test_sync import spec
+
+if TYPE_CHECKING:
+    from tests.airflow.conftest import Airflow
+
+#: A hand-written DAG declares no params of ours, so that Airflow itself checks nothing.
+BY_HAND = """\
+from airflow.sdk import DAG, Param
+from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+
+with DAG("by_hand", schedule=None, params={{"country": Param("DE"), **{params}}}):
+    CustomerIOSyncOperator(
+        task_id="sync", workspace="production", sync="by_hand", postgres_conn_id="warehouse", retries=5,
+        people_query="SELECT 'conf1' AS id, '{{{{ params.country }}}}' AS country", params={{"plan": "pro"}},
+    )
+"""
+
+
+def refused(airflow: Airflow, dag_id: str, capfd: pytest.CaptureFixture[str], **conf: Any) -> str:
+    """Run a DAG that fails at its first try, and return what it logged."""
+    capfd.readouterr()
+    run = airflow.run(dag_id, **conf)
+    summary = airflow.summary(run)
+    assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
+    assert (summary["status"], summary["rows_read"], summary["requests"]) == ("Failed", 0, 0)
+    return capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({"dryrun": True}, "unknown key dryrun: did you mean dry_run?"),
+        ({"dry-run": True}, "unknown key dry-run: did you mean dry_run?"),
+        ({"DRY_RUN": True}, "unknown key DRY_RUN: did you mean dry_run?"),
+        ({" dry_run": True}, "unknown key  dry_run: did you mean dry_run?"),
+        ({"fullrefresh": False}, "unknown key fullrefresh: did you mean full_refresh?"),
+        ({"dry_run": True, "limit": 1}, "unknown key limit: allowed are dry_run, full_refresh."),
+        ({"": 1}, "unknown key '': allowed are dry_run, full_refresh."),
+    ],
+)
+def test_an_unknown_key_is_refused(
+    connected: Airflow, capfd: pytest.CaptureFixture[str], conf: dict[str, Any], message: str
+) -> None:
+    """The run fails at once, without a retry, names the key that was meant, and leaves a summary."""
+    connected.write("syncs/unknown_key.yaml", spec("unknown_key").replace("retries: 0", "retries: 5"))
+    assert message in refused(connected, "customerio.production.unknown_key", capfd, **conf)
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({"dry_run": "true"}, "dry_run is text."),
+        ({"dry_run": 1}, "dry_run is a number."),
+        ({"dry_run": None}, "dry_run is null."),
+        ({"full_refresh": [True]}, "full_refresh is a list."),
+        ({"full_refresh": {"value": True}}, "full_refresh is an object."),
+    ],
+)
+def test_a_switch_of_another_type_is_refused(
+    connected: Airflow, capfd: pytest.CaptureFixture[str], conf: dict[str, Any], message: str
+) -> None:
+    """Also where the DAG does not declare the switches, so that Airflow checks no type."""
+    connected.write("by_hand.py", BY_HAND.format(params={}))
+    assert message in refused(connected, "by_hand", capfd, **conf)
+
+
+def test_params_of_a_dag_are_no_unknown_keys(connected: Airflow) -> None:
+    """A hand-written DAG and its task may have params of their own; our switches need no declaration."""
+    connected.write("by_hand.py", BY_HAND.format(params={}))
+    run = connected.run("by_hand", country="FR", plan="free", dry_run=True, openlineage={"parent": "x"})
+    assert (run.state, connected.summary(run)["dry_run"]) == ("success", True)
+    assert "'FR' AS country" in connected.rendered_query(run)
+
+
+def test_a_param_with_a_wrong_default_is_refused(
+    connected: Airflow, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A scheduled run has no conf, and uses the defaults of the DAG's params."""
+    connected.write("by_hand.py", BY_HAND.format(params={"dry_run": "yes"}))
+    assert "dry_run is text." in refused(connected, "by_hand", capfd)
+
+
+def test_a_conf_that_airflow_ignores_is_refused(
+    connected: Airflow, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where params cannot be overridden, a dry run would send every row."""
+    monkeypatch.setenv("AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS", "False")
+    connected.write("by_hand.py", BY_HAND.format(params={}))
+    message = "The run conf sets dry_run, and [core] dag_run_conf_overrides_params = False ignores it"
+    assert message in refused(connected, "by_hand", capfd, dry_run=True)
