@@ -32,7 +32,7 @@ SECRET = "s3cr3t-value"
     [
         (
             "SELECT 1\nAS {{ var.value.not_there }}",
-            "people_query, line 2: the Variable not_there does not exist",
+            "people_query, line 2: the Variable not_there does not",
         ),
         ("SELECT {{ var.json.not_there.key }}", "line 1: the Variable not_there does not exist"),
         ("SELECT {{ conn.nowhere.host }}", "line 1: the connection nowhere does not exist"),
@@ -93,7 +93,7 @@ def test_a_file_that_is_not_utf8(connected: Airflow, capfd: pytest.CaptureFixtur
     [
         (
             {"postgres_conn_id": "nowhere"},
-            "The Postgres connection nowhere (postgres_conn_id) does not exist",
+            "The Postgres connection nowhere (postgres_conn_id) does not",
         ),
         ({"customerio_conn_id": "no_cio"}, "The Customer.io connection no_cio (customerio_conn_id) does not"),
     ],
