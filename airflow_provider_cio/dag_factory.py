@@ -30,7 +30,9 @@ from airflow_provider_cio.errors import ConfigurationError, SpecError
 from airflow_provider_cio.naming import dag_id, pool_name
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 from airflow_provider_cio.specs import SpecFolder
+from airflow_provider_cio.specs.faults import printable, unexpected
 from airflow_provider_cio.specs.model import SyncSpec, duration_text
+from airflow_provider_cio.specs.shown import spec_text
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -42,10 +44,6 @@ log = logging.getLogger(__name__)
 
 _TAG = "customerio"
 _SPEC_ERROR = "spec-error"
-#: Whom a spec tells: Airflow shows nobody what a notifier is given, and some are given a token.
-_NOTIFIERS = re.compile(
-    r"""^(["']?on_(?:success|failure|skipped)["']?\s*:).*\n(?:[ \t#-].*\n|[ \t]*\n)*""", re.MULTILINE
-)
 _SPEC_ERROR_ID = "customerio_spec_error"
 #: Airflow refuses longer ids.
 _LONGEST_ID = 250
@@ -87,13 +85,8 @@ def build_dags(folder: Path) -> dict[str, DAG]:
     return _build_dags(specs, specs.paths())
 
 
-def build_dag(spec: SyncSpec, text: str = "") -> DAG:
-    """Build the DAG of one spec.
-
-    Args:
-        spec: The spec.
-        text: Its file, shown in the DAG's docs.
-    """
+def build_dag(spec: SyncSpec) -> DAG:
+    """Build the DAG of one spec."""
     kind = "people" if spec.people else "objects"
     dag = DAG(
         spec.dag_id,
@@ -105,7 +98,7 @@ def build_dag(spec: SyncSpec, text: str = "") -> DAG:
         max_consecutive_failed_dag_runs=spec.max_consecutive_failed_dag_runs,
         tags={_TAG, spec.workspace, kind, *spec.tags},
         owner_links=dict(spec.owner_links),
-        doc_md=_documentation(spec, text),
+        doc_md=_documentation(spec),
     )
     CustomerIOSyncOperator(
         task_id="sync",
@@ -117,7 +110,7 @@ def build_dag(spec: SyncSpec, text: str = "") -> DAG:
         timestamps=spec.timestamps,
         postgres_conn_id=spec.postgres_conn_id,
         customerio_conn_id=spec.connection,
-        overlap=_seconds(spec.overlap),
+        overlap=_seconds(spec.overlap) if spec.overlap else None,
         max_lookback=_seconds(spec.max_lookback),
         statement_timeout=_seconds(spec.statement_timeout) if spec.statement_timeout else None,
         execution_timeout=spec.execution_timeout,
@@ -138,16 +131,8 @@ def _likely(specs: SpecFolder, wanted: str) -> Iterator[list[Path]]:
     """Guess which files make a DAG: those that are named like its sync, then those that say its name."""
     paths, sync = specs.paths(), wanted.rpartition(".")[2]
     yield [path for path in paths if path.stem == sync]
-    says_it = re.compile(rf"^name:.*\b{sync}\b".encode(), re.MULTILINE).search
-    yield [path for path in paths if says_it(_bytes_of(path))]
-
-
-def _bytes_of(path: Path) -> bytes:
-    """Read a file; one that cannot be read says nothing, and is the DAG processor's to complain of."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    says_it = re.compile(rf"^name:.*\b{sync}\b", re.MULTILINE).search
+    yield [path for path in paths if says_it(specs.text(path))]
 
 
 def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
@@ -156,22 +141,19 @@ def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
     loaded, errors = specs.load_all(paths)
     for path, spec in loaded.items():
         try:
-            dags[spec.dag_id] = build_dag(spec, path.read_text(encoding="utf-8"))
+            dags[spec.dag_id] = build_dag(spec)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one spec, the others shall run
             errors[path] = error
     for path, fault in errors.items():
-        message = str(fault) if isinstance(fault, SpecError) else f"{path}: {type(fault).__name__}: {fault}"
-        message = _storable(message.replace(f"{specs.root.parent}/", ""))  # its checkout tells nobody
+        message = (
+            str(fault) if isinstance(fault, SpecError) else f"{printable(str(path))}: {unexpected(fault)}"
+        )
+        message = message.replace(f"{specs.root.parent}/", "")  # the path of a checkout is noise in a message
         if not get_parsing_context().dag_id:  # the run of one DAG has nothing to say of others
             log.error("%s", message)
         broken = _broken(_broken_id(specs.names(path), path.relative_to(specs.root), dags), message)
         dags[broken.dag_id] = broken
     return dags
-
-
-def _storable(text: str) -> str:
-    """Escape what Airflow's database cannot hold: a NUL, and what a file's name has that is no UTF-8."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", r"\0")
 
 
 def _schedule(spec: SyncSpec) -> CronTriggerTimetable | MultipleCronTriggerTimetable | list[Asset] | None:
@@ -193,49 +175,71 @@ def _seconds(duration: dt.timedelta) -> int:
     return int(duration.total_seconds())
 
 
+def _sql(query: str) -> str:
+    """Give a query so that Airflow does not take it for a file's name, as it does with what ends in .sql."""
+    return f"{query}\n" if query.endswith(".sql") else query
+
+
 def _queries(spec: SyncSpec) -> dict[str, Any]:
     """Say which queries there are, in the operator's words."""
     arguments: dict[str, Any] = {}
     if spec.people:
-        arguments |= {"people_query": spec.people.query, "identify_by": spec.people.identify_by}
+        arguments |= {"people_query": _sql(spec.people.query), "identify_by": spec.people.identify_by}
         if spec.people.segment:
             segment = spec.people.segment
             arguments |= {"segment_id": segment.id, "segment_name": segment.name}
     if spec.objects:
-        arguments |= {"objects_query": spec.objects.query, "object_type_id": spec.objects.object_type_id}
+        arguments |= {
+            "objects_query": _sql(spec.objects.query),
+            "object_type_id": spec.objects.object_type_id,
+        }
     if spec.relationships:
         arguments |= {
-            "relationships_query": spec.relationships.query,
+            "relationships_query": _sql(spec.relationships.query),
             "relationships_identify_by": spec.relationships.identify_by,
             "relationships_object_type_id": spec.relationships.object_type_id,
         }
     return arguments
 
 
-def _documentation(spec: SyncSpec, text: str) -> str:
-    """Say in a sentence what a sync does, then show its spec and the queries that have files of their own."""
+def _documentation(spec: SyncSpec) -> str:
+    """Say in a sentence what a sync does, then show its spec as it is after its defaults."""
     parts = {"people": spec.people, "objects": spec.objects, "relationships": spec.relationships}
     what = " and ".join(name for name, part in parts.items() if part)
     segment = spec.people.segment if spec.people else None
-    into = f", and adds the people to the segment {segment.name or segment.id}" if segment else ""
+    into = f", and adds the people to the segment {_code(str(segment.name or segment.id))}" if segment else ""
     sentence = (
-        f"{_when(spec)}, imports {what} from `{spec.postgres_conn_id}` into the workspace"
+        f"{_when(spec)}, imports {what} from {_code(spec.postgres_conn_id)} into the workspace"
         f" **{spec.workspace}**{into}."
     )
-    queries = [
-        f"**{part.query_file}**\n\n```sql\n{part.query.strip()}\n```"
-        for part in parts.values()
-        if part and part.query_file
-    ]
-    shown = _NOTIFIERS.sub(r"\1 …\n", f"{text}\n").strip()
-    return "\n\n".join(filter(None, (spec.description, sentence, *queries, f"```yaml\n{shown}\n```")))
+    # A quote ends where it ends, whatever Markdown it holds.
+    description = "\n".join(f"> {line}" for line in spec.description.strip().splitlines())
+    return "\n\n".join(filter(None, (description, sentence, _fenced("yaml", spec_text(spec)))))
+
+
+def _fenced(language: str, text: str) -> str:
+    """Show a text as it is: the fence is longer than every row of backticks in it."""
+    fence = "`" * max(3, _longest_ticks(text) + 1)
+    return f"{fence}{language}\n{text.strip()}\n{fence}"
+
+
+def _code(text: str) -> str:
+    """Show a word of a spec in a sentence."""
+    text = " ".join(text.split())
+    ticks = "`" * (_longest_ticks(text) + 1)
+    space = " " if "`" in text else ""
+    return f"{ticks}{space}{text}{space}{ticks}"
+
+
+def _longest_ticks(text: str) -> int:
+    return max(map(len, re.findall(r"`+", text)), default=0)
 
 
 def _when(spec: SyncSpec) -> str:
     if not spec.schedule:
         return "When somebody triggers it"
     if spec.schedule.assets:
-        return f"When {' and '.join(f'`{uri}`' for uri in spec.schedule.assets)} were updated"
+        return f"When {' and '.join(map(_code, spec.schedule.assets))} were updated"
     if spec.schedule.every:
         return f"Every {duration_text(spec.schedule.every)}"
     return f"At `{spec.schedule.cron}` ({spec.timezone})"
@@ -259,12 +263,13 @@ class _BrokenSpecOperator(BaseOperator):
 
 def _broken(name: str, error: str) -> DAG:
     """Build a DAG that keeps a broken spec in sight."""
+    what_to_do = "**This spec cannot be used.** Correct it, and its DAG comes back."
     dag = DAG(
         name,
         schedule=None,
         tags={_TAG, _SPEC_ERROR},
         description="This spec cannot be used",
-        doc_md=f"**This spec cannot be used.** Mend it, and its DAG comes back.\n\n```text\n{error}\n```\n",
+        doc_md=f"{what_to_do}\n\n{_fenced('text', error)}",
     )
     _BrokenSpecOperator(task_id="sync", dag=dag, error=error)
     return dag

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.console import Console
 from airflow_provider_cio.errors import SpecError, SyncError
 from airflow_provider_cio.naming import LAST_SYNC_TIME, last_sync_time_key, pool_name
 from airflow_provider_cio.specs import Fault, SpecFolder
+from airflow_provider_cio.specs.faults import printable, unexpected
 from airflow_provider_cio.specs.schema import json_schema
 from airflow_provider_cio.specs.shown import spec_text
 
@@ -29,16 +31,22 @@ _err = Console(soft_wrap=True, highlight=False, stderr=True)
 
 def validate(args: Namespace) -> None:
     """Check every spec in a folder; exit 1 when one cannot be used, 2 when there is none."""
-    specs, faults = _load(args.directory)
-    _FORMATS[args.format](specs, faults)
+    specs, faults, warnings = _load(args.directory)
+    _FORMATS[args.format](specs, faults, warnings)
     if args.show:
         for path, spec in specs.items():
-            _out.print(f"# {path}\n{spec_text(spec)}", markup=False)
+            _out.print(f"# {printable(str(path))}\n{spec_text(spec)}", markup=False)
     if faults:
         raise SystemExit(1)
 
 
-def _as_text(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault]) -> None:
+def _as_text(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: Sequence[Fault]) -> None:
+    for warning in warnings:
+        _err.print(
+            str(dataclasses.replace(warning, message=f"warning: {warning.message}")),
+            style="yellow",
+            markup=False,
+        )
     for fault in faults:
         _err.print(str(fault), style="red", markup=False)
     valid = f"{len(specs)} {'spec is' if len(specs) == 1 else 'specs are'} valid"
@@ -48,19 +56,31 @@ def _as_text(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault]) -> None:
     )
 
 
-def _as_json(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault]) -> None:
-    found = [
-        {"path": str(fault.path), "line": fault.line, "column": fault.column, "message": fault.message}
-        for fault in faults
-    ]
-    print(json.dumps({"valid": [str(path) for path in specs], "faults": found}, indent=2))  # noqa: T201 - for programs
+def _as_json(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: Sequence[Fault]) -> None:
+    found = {
+        "valid": [printable(str(path)) for path in specs],
+        "faults": list(map(_as_dict, faults)),
+        "warnings": list(map(_as_dict, warnings)),
+    }
+    print(json.dumps(found, indent=2))  # noqa: T201 - for programs
 
 
-def _as_github(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault]) -> None:  # noqa: ARG001 - as the others
+def _as_dict(fault: Fault) -> dict[str, str | int]:
+    return {
+        "path": printable(str(fault.path)),
+        "line": fault.line,
+        "column": fault.column,
+        "message": printable(fault.message),
+    }
+
+
+def _as_github(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: Sequence[Fault]) -> None:  # noqa: ARG001 - as the others
     """Write what GitHub Actions shows beside the lines of a pull request."""
-    for fault in faults:
-        message = fault.message.replace("%", "%25").replace("\n", "%0A")
-        print(f"::error file={fault.path},line={fault.line},col={fault.column}::{message}")  # noqa: T201
+    for level, found in (("error", faults), ("warning", warnings)):
+        for fault in found:
+            path, message = (printable(text).replace("%", "%25") for text in (str(fault.path), fault.message))
+            path = path.replace(",", "%2C").replace(":", "%3A")
+            print(f"::{level} file={path},line={fault.line},col={fault.column}::{message}")  # noqa: T201
 
 
 _FORMATS = {"text": _as_text, "json": _as_json, "github": _as_github}
@@ -96,7 +116,7 @@ def pools(args: Namespace) -> None:
     """Create the pools that the specs in a folder need; broken specs are reported and left out."""
     from airflow_provider_cio.pools import create_pools
 
-    specs, faults = _load(args.directory)
+    specs, faults, _ = _load(args.directory)
     for fault in faults:
         _err.print(str(fault), style="red", markup=False)
     created = create_pools({pool_name(spec.workspace) for spec in specs.values()})
@@ -128,8 +148,8 @@ def emulator(args: Namespace) -> None:
     run(args)
 
 
-def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault]]:
-    """Load every spec in a folder, or one, and list every mistake once, those that only a DAG shows too."""
+def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault], list[Fault]]:
+    """Load every spec in a folder, or one; list every mistake once, also those that only a DAG shows."""
     from airflow_provider_cio.dag_factory import build_dag
 
     path = Path(directory)
@@ -150,6 +170,7 @@ def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault]]:
             del specs[each]
     faults: set[Fault] = set()
     for broken, error in errors.items():
-        unexpected = [Fault(broken, 1, 1, f"{type(error).__name__}: {error}")]
-        faults.update(error.faults if isinstance(error, SpecError) else unexpected)
-    return specs, sorted(faults)
+        others = [Fault(broken, 1, 1, unexpected(error))]
+        faults.update(error.faults if isinstance(error, SpecError) else others)
+    warnings = {warning for each in specs for warning in folder.advice(each)}
+    return specs, sorted(faults), sorted(warnings)

@@ -1,22 +1,29 @@
-"""A YAML file: what it says, and where it says it."""
+"""A YAML file of a spec folder: what it says, and where it says it."""
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import yaml
 
-from airflow_provider_cio.specs.faults import Fault, SpecError
+from airflow_provider_cio.specs import reader
+from airflow_provider_cio.specs.faults import Fault, SpecError, cut
+from airflow_provider_cio.specs.files import UnreadableError, read_text
 from airflow_provider_cio.specs.templates import LINES
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_TEXT = "tag:yaml.org,2002:str"
-_MERGE = "tag:yaml.org,2002:merge"
+#: Keys whose values are shown nowhere: a notifier may be given a token.
+NOTIFIERS = ("on_success", "on_failure", "on_skipped")
+
+#: The keys that are known, each with the keys of its mapping, if its value is one.
+Keys: TypeAlias = "Mapping[str, Keys | None]"
+
+_BLOCK = re.compile(r"[|>][0-9+-]*")
 
 
 class Place(NamedTuple):
@@ -30,41 +37,44 @@ class Place(NamedTuple):
 class Document:
     """A YAML file that holds a mapping.
 
+    Args:
+        path: The file.
+        root: The folder in which it has to be, without links in its path.
+        keys: The keys whose lines may be shown.
+
     Attributes:
         path: The file.
         content: What it says; keys are texts, as they are written.
         faults: Keys that it has twice.
 
     Raises:
-        SpecError: It cannot be read, or is no mapping.
+        SpecError: It cannot be read, or is not a mapping.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: str, keys: Keys) -> None:
         self.path = path
-        self._text = ""
+        self._keys = keys
         try:
-            self._text = path.read_text(encoding="utf-8")
-            loader = _Loader(self._text)
-            content = loader.get_single_data()
-        except yaml.MarkedYAMLError as error:
-            raise SpecError([self._no_yaml(error)]) from None
-        except (
-            OSError,
-            yaml.YAMLError,
-            ValueError,
-        ) as error:  # a control character, a day that does not exist
-            raise SpecError([Fault(path, 1, 1, f"cannot be read: {_sentence(error)}")]) from None
+            self._text = read_text(path, root)
+            content, self._marks, repeated = reader.read(self._text, NOTIFIERS)
+        except UnreadableError as error:
+            raise SpecError([Fault(path, 1, 1, f"cannot be read: {error}")]) from None
+        except reader.NotYamlError as error:
+            raise SpecError([Fault(path, error.line, error.column, str(error))]) from None
         if content is not None and not isinstance(content, dict):
             raise SpecError([Fault(path, 1, 1, "has to be a mapping of keys, such as workspace, to values")])
-        self.content: dict[str, Any] = content or {}
+        self.content: dict[str, Any] = {} if content is None else content
+        # What a repeated key had first is not in the content, and might be secret.
+        self._shows_lines = not repeated
         self.faults = [
-            self.fault(_place(node), f"{node.value} is here twice: YAML would take the last one only")
-            for node in loader.repeated
+            self.fault(_place(event), f"{name} is here twice: YAML would take the last one only")
+            for event, private in repeated
+            for name in ("a key" if private else cut(event.value),)
         ]
 
     def fault(self, place: Place, message: str) -> Fault:
         """Say what is wrong at a place."""
-        return Fault(self.path, place.line, place.column, message, self._line(place.line), place.length)
+        return Fault(self.path, place.line, place.column, message, self._shown(place.line), place.length)
 
     def key(self, location: Sequence[int | str]) -> Place:
         """Find a key, or what should have held it."""
@@ -72,91 +82,94 @@ class Document:
 
     def value(self, location: Sequence[int | str]) -> Place:
         """Find a key's value, or what should have held it."""
-        place, node = self._find(location)
-        return _place(node) if node and node.start_mark.line + 1 >= place.line else place
+        place, event = self._find(location)
+        return _place(event) if event and event.start_mark.line + 1 >= place.line else place
 
     def written(self, location: Sequence[int | str]) -> str:
-        """Give a value as it is written, empty when it is none that fits a line."""
-        node = self._find(location)[1]
-        return node.value if isinstance(node, yaml.ScalarNode) else ""
+        """Give a value as it is written, empty when it is not a scalar."""
+        event = self._find(location)[1]
+        return event.value if isinstance(event, yaml.ScalarEvent) else ""
 
     def within(self, location: Sequence[int | str], line: int, column: int, length: int) -> Place:
         """Find a place in a text, from its own lines and columns."""
-        node = self._find(location)[1]
-        if not isinstance(node, yaml.ScalarNode):
+        event = self._find(location)[1]
+        if not event or type(event) is not yaml.ScalarEvent:
             return self.value(location)
-        number = node.start_mark.line + line + (node.style == "|")
-        found = self._line(number).find(LINES(node.value)[line - 1])
+        number = int(_place(event).line) - 1 + line + (event.style == "|")
+        found = self._line(number).find(LINES(event.value)[line - 1])
         if found < 0:  # folded and quoted texts may have other lines than the file
             return self.value(location)
         return Place(number, found + column, length)
 
     def _line(self, number: int) -> str:
-        lines = self._text.splitlines()
-        return lines[number - 1] if number <= len(lines) else ""
+        return self._lines[number - 1] if number <= len(self._lines) else ""
 
     @cached_property
-    def _tree(self) -> yaml.Node | None:
-        """The file once more, with places: only needed when something is wrong."""
-        return yaml.compose(self._text, Loader=yaml.CSafeLoader)
+    def _lines(self) -> list[str]:
+        return reader.LINES.split(self._text)
 
-    def _find(self, location: Sequence[int | str]) -> tuple[Place, yaml.Node | None]:
-        place, node = Place(1, 1, 1), self._tree
+    def _find(self, location: Sequence[int | str]) -> tuple[Place, reader.Event | None]:
+        """Find the place of a key, and the event of its value."""
+        place, event, content = Place(1, 1, 1), None, self.content
         for step in location:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in node.value if key.value == step), None)
-                if not found:
-                    break
-                place, node = _place(found[0]), found[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-                node = node.value[step]
-                place = _place(node)
-            else:
+            mark = self._marks.get(id(content), {}).get(step)
+            if not mark:
                 break
-        return place, node
+            place, event, content = _place(mark.key), mark.value, content[step]  # type: ignore[index]
+        return place, event
 
-    def _no_yaml(self, error: yaml.MarkedYAMLError) -> Fault:
-        """Say in plain words why the file is no YAML."""
-        mark = error.problem_mark or error.context_mark
-        place = Place(mark.line + 1, mark.column + 1, 1) if mark else Place(1, 1, 1)
-        line = self._line(place.line)
-        indent = re.match(r"\s*", line)
-        if indent and "\t" in indent.group():
-            place = Place(place.line, indent.group().index("\t") + 1, 1)
-            return self.fault(place, "is indented with a tab: YAML wants spaces")
-        if re.search(r":\s+\*", line):
-            place = Place(place.line, line.index("*") + 1, 1)
-            return self.fault(place, 'a text that begins with * needs quotes, such as "*/30 * * * *"')
-        if error.problem and "mapping values are not allowed" in error.problem:
-            message = 'is no YAML: a text with ": " in it needs quotes, or the line above is not finished'
-            return self.fault(place, message)
-        return self.fault(place, f"is no YAML: {error.problem}")
+    def _shown(self, number: int) -> str:
+        """Give a line as far as values of known keys go, empty where it may hold a secret."""
+        if not self._shows_lines:
+            return ""
+        end = 0
+        for event, public in self._events:
+            first, last = event.start_mark.line + 1, _last_line(event)
+            if not first <= number <= last:
+                continue
+            if not public:
+                return ""
+            end = max(end, self._end_on(event, number))
+        return self._line(number)[:end]
+
+    def _end_on(self, event: reader.Event, number: int) -> int:
+        """Find the column after which a line has nothing of a value; what follows may be a comment."""
+        if number == event.start_mark.line + 1 and getattr(event, "style", None) in ("|", ">"):
+            found = _BLOCK.match(self._line(number), event.start_mark.column)
+            return found.end() if found else event.start_mark.column
+        on_last_line = event.end_mark.line + 1 == number
+        return int(event.end_mark.column) if on_last_line else len(self._line(number))
+
+    @cached_property
+    def _events(self) -> list[tuple[reader.Event, bool]]:
+        return list(self._walk(self.content, self._keys))
+
+    def _walk(self, content: Any, keys: Keys | None) -> Iterator[tuple[reader.Event, bool]]:
+        """List keys and values, each with whether it may be shown: only what a known key takes may."""
+        for step, mark in self._marks.get(id(content), {}).items():
+            value = content[step]
+            known = isinstance(content, list) or (keys is not None and step in keys)
+            inner = keys.get(step) if keys and isinstance(content, dict) else None
+            if isinstance(value, dict):
+                known = known and inner is not None
+            elif isinstance(value, list):
+                known = known and inner is None and not any(isinstance(each, dict | list) for each in value)
+            else:
+                known = known and inner is None
+            for event in {id(mark.key): mark.key, id(mark.value): mark.value}.values():
+                yield event, known
+            if isinstance(value, dict | list):
+                for event, public in self._walk(value, inner):
+                    yield event, public and known
 
 
-class _Loader(yaml.CSafeLoader):
-    """Reads every key as the text that it is (`on` is no boolean here), and notes those that come twice."""
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.repeated: list[yaml.ScalarNode] = []
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML has it so
-        """Make a dict of a mapping."""
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
-                key.tag = _TEXT
-                if key.value in seen:
-                    self.repeated.append(key)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+def _last_line(event: reader.Event) -> int:
+    """Give the last line of a value; the mark behind a block is the begin of the next line."""
+    end = event.end_mark
+    return int(end.line + 1 if end.column or end.line == event.start_mark.line else end.line)
 
 
-def _place(node: yaml.Node) -> Place:
-    start, end = node.start_mark, node.end_mark
+def _place(event: reader.Event) -> Place:
+    start, end = event.start_mark, event.end_mark
     length = end.column - start.column if end.line == start.line else 1
     return Place(start.line + 1, start.column + 1, max(length, 1))
-
-
-def _sentence(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

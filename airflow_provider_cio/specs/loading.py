@@ -5,24 +5,50 @@ from __future__ import annotations
 import os
 import re
 from collections import ChainMap
-from functools import cache
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from airflow_provider_cio.specs.advice import masked_name, query_advice
 from airflow_provider_cio.specs.document import Document
-from airflow_provider_cio.specs.faults import Fault, SpecError, did_you_mean
-from airflow_provider_cio.specs.messages import fault_of
+from airflow_provider_cio.specs.faults import (
+    MAX_FAULTS,
+    Fault,
+    SpecError,
+    cut,
+    did_you_mean,
+    not_listed,
+    sorted_faults,
+)
+from airflow_provider_cio.specs.files import UnreadableError, lies_in, read_text
+from airflow_provider_cio.specs.messages import fault_of, known_keys
 from airflow_provider_cio.specs.model import Defaults, SyncSpec
-from airflow_provider_cio.specs.templates import template_faults
+from airflow_provider_cio.specs.sql import SqlFault, not_one_select
+from airflow_provider_cio.specs.templates import LINES, sql_of, template_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pydantic import BaseModel
+
+    from airflow_provider_cio.specs.templates import TemplateFault
+
 _ENDINGS = (".yaml", ".yml")
-_DEFAULTS = "defaults.yaml"
+_DEFAULTS = ("defaults.yaml", "defaults.yml")
 _QUERIES = ("people", "objects", "relationships")
+_KEYS = known_keys(SyncSpec)
+#: A query of 3,000 lines. A look at its words takes up to 2 µs for each character.
+MAX_QUERY = 150_000
+
+
+class _Query(NamedTuple):
+    """A query's text, and where it is: in the spec, or in a file of its own."""
+
+    part: str
+    text: str
+    file: Path | None
 
 
 class SpecFolder:
@@ -34,19 +60,58 @@ class SpecFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._defaults = cache(self._read_defaults)
+        self._defaults: dict[Path, list[Document] | SpecError] = {}
+
+    @cached_property
+    def _resolved(self) -> str:
+        return os.path.realpath(self.root)
 
     def paths(self) -> list[Path]:
-        """List the files of specs in a stable order; hidden ones are left out."""
+        """List the files of specs in a stable order; hidden ones are left out.
+
+        A linked folder is read unless what it leads to is read anyway. What cannot be read, such as a link to
+        a folder elsewhere, is in the list, so that it is refused by its name.
+        """
         found: list[str] = []
-        for folder, folders, files in os.walk(self.root):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            found += [
-                os.path.join(folder, name)  # noqa: PTH118 - a path object for each of thousands costs time
-                for name in files
-                if name.endswith(_ENDINGS) and name != _DEFAULTS and not name.startswith(".")
-            ]
+        links: list[str] = []
+        seen: set[str] = set()
+        self._walk(os.fspath(self.root), found, links, seen)
+        while links:
+            links.sort(reverse=True)
+            link = links.pop()
+            target = os.path.realpath(link)
+            if not lies_in(target, self._resolved) and target != self._resolved:
+                found.append(link)
+            elif target not in seen:
+                self._walk(link, found, links, seen)
         return [Path(path) for path in sorted(found)]
+
+    @staticmethod
+    def _walk(folder: str, found: list[str], links: list[str], seen: set[str]) -> None:
+        """List the specs below a folder, and the links to other folders."""
+        folders = [folder]
+        while folders:
+            folder = folders.pop()
+            real = os.path.realpath(folder)
+            if real in seen:
+                continue
+            seen.add(real)
+            try:
+                with os.scandir(folder) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError:
+                found.append(folder)
+                continue
+            for entry in listed:
+                if entry.name.startswith("."):
+                    continue
+                is_spec = entry.name.endswith(_ENDINGS) and entry.name not in _DEFAULTS
+                if is_spec:
+                    found.append(entry.path)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_symlink() and entry.is_dir():
+                    links.append(entry.path)
 
     def load(self, path: Path) -> SyncSpec:
         """Read a spec.
@@ -54,24 +119,44 @@ class SpecFolder:
         Raises:
             SpecError: Lists all that is wrong with it, and with the defaults that it needs.
         """
-        document = Document(path)
+        return self._load(path)[0]
+
+    def advice(self, path: Path) -> list[Fault]:
+        """List what is allowed in a spec that can be used, and probably not meant."""
+        spec, document, queries, defaults = self._load(path)
+        found = [
+            _query_fault(document, query, each) for query in queries for each in query_advice(query.text)
+        ]
+        if key := masked_name(spec):
+            said_in = next((each for each in (document, *defaults) if key in each.content), document)
+            message = (
+                f"Airflow takes {key} for the name of a secret and shows *** in place of the last sync time:"
+                " choose another name"
+            )
+            found.append(said_in.fault(said_in.value((key,)), message))
+        return sorted(set(found))
+
+    def _load(self, path: Path) -> tuple[SyncSpec, Document, list[_Query], list[Document]]:
+        document = self._document(path)
         faults = list(document.faults)
         defaults: list[Document] = []
         try:
-            defaults = self._defaults(path.parent)
+            defaults = self._defaults_of(path.parent)
         except SpecError as error:
             faults += error.faults
         content = {**ChainMap(*(each.content for each in defaults)), **document.content}
-        faults += _read_queries(document, content, self.root)
+        queries: list[_Query] = []
+        faults += self._read_queries(document, content, queries)
+        for query in queries:
+            faults += [_query_fault(document, query, each) for each in _mistakes(query.text)]
+        spec = None
         try:
             spec = SyncSpec.model_validate(content)
         except ValidationError as error:
-            faults += [
-                fault_of(each, [document, *defaults], SyncSpec) for each in error.errors(include_url=False)
-            ]
-        if faults:
-            raise SpecError(sorted(set(faults)))
-        return spec
+            faults += _faults_of(error, [document, *defaults], SyncSpec)
+        if faults or not spec:
+            raise SpecError(sorted_faults(faults))
+        return spec, document, queries, defaults
 
     def load_all(self, paths: Sequence[Path]) -> tuple[dict[Path, SyncSpec], dict[Path, Exception]]:
         """Read many specs.
@@ -93,86 +178,138 @@ class SpecFolder:
         for path in sorted(specs, key=lambda path: (path.stem != specs[path].name, path)):
             owner = owners.setdefault(specs[path].dag_id, path)
             if owner != path:
-                errors[path] = _same_name(path, owner)
+                errors[path] = self._same_name(path, owner)
         return {path: spec for path, spec in specs.items() if path not in errors}, errors
 
     def names(self, path: Path) -> tuple[str, str] | None:
         """Read workspace and name of a spec, however broken it is; None when it does not say them plainly."""
-        name = _plain_value(path, "name")
+        name = self._plain_value(path, "name")
         folders = [folder for folder in path.parents if folder.is_relative_to(self.root)]
-        files = [path, *(folder / _DEFAULTS for folder in folders)]
-        workspace = next(filter(None, (_plain_value(file, "workspace") for file in files)), None)
+        files = [path, *(folder / name for folder in folders for name in _DEFAULTS)]
+        workspace = next(filter(None, (self._plain_value(file, "workspace") for file in files)), None)
         return (workspace, name) if workspace and name else None
 
+    def text(self, path: Path) -> str:
+        """Give a file's text; one that cannot be read is empty, and is the DAG processor's to report."""
+        try:
+            return read_text(path, self._resolved)
+        except UnreadableError:
+            return ""
+
+    def _plain_value(self, path: Path, key: str) -> str | None:
+        """Find a name in a file that may not be YAML."""
+        pattern = rf"^{key}:[ \t]*[\"']?([a-z0-9_]+)[\"']?[ \t]*(?:#.*)?$"
+        found = re.search(pattern, self.text(path), re.MULTILINE)
+        return found and found.group(1)
+
+    def _document(self, path: Path) -> Document:
+        return Document(path, self._resolved, _KEYS)
+
+    def _same_name(self, path: Path, owner: Path) -> SpecError:
+        document = self._document(path)
+        message = f"is also the name of {owner}, a sync of the same workspace"
+        return SpecError([document.fault(document.value(("name",)), message)])
+
+    def _defaults_of(self, folder: Path) -> list[Document]:
+        """Give the defaults that hold in a folder, the nearest first; read once, also if they are wrong."""
+        if folder not in self._defaults:
+            try:
+                self._defaults[folder] = self._read_defaults(folder)
+            except SpecError as error:
+                self._defaults[folder] = error
+        found = self._defaults[folder]
+        if isinstance(found, SpecError):
+            raise found
+        return found
+
     def _read_defaults(self, folder: Path) -> list[Document]:
-        """Read the defaults that hold in a folder, the nearest first."""
         above = (
-            [] if folder == self.root or self.root not in folder.parents else self._defaults(folder.parent)
+            [] if folder == self.root or self.root not in folder.parents else self._defaults_of(folder.parent)
         )
-        path = folder / _DEFAULTS
-        if not path.is_file():
+        paths = [path for name in _DEFAULTS if os.path.lexists(path := folder / name)]
+        if not paths:
             return above
-        document = Document(path)
+        if len(paths) > 1:
+            message = f"lies beside {paths[0].name}: keep one of the two"
+            raise SpecError([Fault(paths[1], 1, 1, message)])
+        document = self._document(paths[0])
         faults = list(document.faults)
         try:
             Defaults.model_validate(document.content)
         except ValidationError as error:
-            faults += [fault_of(each, [document], Defaults) for each in error.errors(include_url=False)]
+            faults += _faults_of(error, [document], Defaults)
         if faults:
-            raise SpecError(sorted(set(faults)))
+            raise SpecError(sorted_faults(faults))
         return [document, *above]
 
-
-def _same_name(path: Path, owner: Path) -> SpecError:
-    document = Document(path)
-    message = f"is also the name of {owner}, a sync of the same workspace"
-    return SpecError([document.fault(document.value(("name",)), message)])
-
-
-def _read_queries(document: Document, content: dict[str, Any], root: Path) -> Iterator[Fault]:
-    """Put the text of every `query_file` into the content, and check what queries have between braces."""
-    for part in _QUERIES:
-        if not isinstance(content.get(part), dict):
-            continue
-        if "query_file" not in content[part]:
-            query = content[part].get("query")
-            for fault in template_faults(query) if isinstance(query, str) else ():
-                place = document.within((part, "query"), fault.line, fault.column, fault.length)
-                yield document.fault(place, fault.message)
-        elif "query" in content[part]:
-            yield document.fault(
-                document.key((part, "query_file")), "give query or query_file, one of the two"
-            )
-        elif isinstance(file := content[part]["query_file"], str):
-            path = document.path.parent / file
-            try:
-                query = path.read_text(encoding="utf-8") if _lies_in(root, path) else None
-            except (OSError, ValueError):
-                query = None
-            if query is None:
-                beside = sorted(other.name for other in path.parent.glob("*.sql"))
-                hint = f": {did_you_mean(file, beside)}" if beside else ", nor any other .sql file"
-                message = f"there is no readable file {file} beside the spec{hint}"
-                yield document.fault(document.value((part, "query_file")), message)
-                query = "SELECT"  # so that nothing else is said of it
-            content[part] = {**content[part], "query": query}
-            lines = query.split("\n")
-            for fault in template_faults(query):
-                yield Fault(
-                    path, fault.line, fault.column, fault.message, lines[fault.line - 1], fault.length
+    def _read_queries(
+        self, document: Document, content: dict[str, Any], queries: list[_Query]
+    ) -> Iterator[Fault]:
+        """Collect the queries, and put the text of every `query_file` into the content."""
+        for part in _QUERIES:
+            if not isinstance(content.get(part), dict):
+                continue
+            if "query_file" not in content[part]:
+                if isinstance(query := content[part].get("query"), str):
+                    queries.append(_Query(part, query, None))
+            elif "query" in content[part]:
+                yield document.fault(
+                    document.key((part, "query_file")), "give query or query_file, one of the two"
                 )
+            elif isinstance(file := content[part]["query_file"], str):
+                query = "SELECT"  # where the file cannot be read, nothing else is said of it
+                try:
+                    query = self._read_query(document, file)
+                    queries.append(_Query(part, query, document.path.parent / file))
+                except UnreadableError as error:
+                    yield document.fault(document.value((part, "query_file")), str(error))
+                content[part] = {**content[part], "query": query}
+
+    def _read_query(self, document: Document, file: str) -> str:
+        """Read a query's file; others are not shown, since they may hold what a query does not."""
+        missing = f"there is no readable file {cut(file)} beside the spec"
+        path = document.path.parent / file
+        if path.suffix != ".sql":
+            raise UnreadableError(f"{missing}: its name has to end in .sql")
+        try:
+            return read_text(path, self._resolved)
+        except UnreadableError as error:
+            if os.path.lexists(path) or not self._has(path.parent):
+                raise UnreadableError(f"{missing}: {error}") from None
+        beside = sorted(other.name for other in path.parent.glob("*.sql"))
+        hint = f": {did_you_mean(file, beside)}" if beside else ", nor any other .sql file"
+        raise UnreadableError(missing + hint)
+
+    def _has(self, folder: Path) -> bool:
+        """Tell whether a folder is this one, or lies in it: names of other files are not shown."""
+        target = os.path.realpath(folder)
+        return target == self._resolved or lies_in(target, self._resolved)
 
 
-def _lies_in(root: Path, path: Path) -> bool:
-    """Tell whether a file is one of the folder's: its text is shown, and others hold secrets."""
-    return path.resolve().is_relative_to(root.resolve())
+def _faults_of(error: ValidationError, documents: Sequence[Document], model: type[BaseModel]) -> list[Fault]:
+    """Turn what pydantic finds into faults: of very many the first, since the others are only counted."""
+    errors = error.errors(include_url=False)
+    found = [fault_of(each, documents, model) for each in errors[:MAX_FAULTS]]
+    if more := len(errors) - len(found):
+        found.append(not_listed(documents[0].path, more))
+    return found
 
 
-def _plain_value(path: Path, key: str) -> str | None:
-    """Find a name in a file that may not be YAML."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    found = re.search(rf"^{key}:[ \t]*[\"']?([a-z0-9_]+)[\"']?[ \t]*(?:#.*)?$", text, re.MULTILINE)
-    return found and found.group(1)
+def _mistakes(query: str) -> list[TemplateFault] | list[SqlFault]:
+    """Find what is wrong with a query: with its templates, else with its SQL."""
+    if len(query) > MAX_QUERY:
+        return [SqlFault(1, 1, 1, f"has more than {MAX_QUERY:,} characters: create a view for a part of it")]
+    if faults := template_faults(query):
+        return faults
+    sql = sql_of(query)
+    fault = not_one_select(sql) if sql is not None else None
+    return [fault] if fault else []
+
+
+def _query_fault(document: Document, query: _Query, found: TemplateFault | SqlFault) -> Fault:
+    """Name a place in a query by the file that holds it."""
+    if query.file:
+        line = LINES(query.text)[found.line - 1]
+        return Fault(query.file, found.line, found.column, found.message, line, found.length)
+    place = document.within((query.part, "query"), found.line, found.column, found.length)
+    return document.fault(place, found.message)

@@ -18,11 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from airflow_provider_cio.engine.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.naming import connection_id, dag_id
-from airflow_provider_cio.specs.faults import did_you_mean
+from airflow_provider_cio.specs.faults import cut, did_you_mean
 from airflow_provider_cio.specs.notifications import make_notifier
 from airflow_provider_cio.specs.schedules import (
-    check_cron,
+    checked_cron,
     crons_for,
     divides_a_day,
     neighbours,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _DURATION = re.compile(r"([1-9][0-9]*) (second|minute|hour|day)s?").fullmatch
 _SECONDS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+_FILE_NAME = re.compile(r"\S+\.sql").fullmatch
 _DIGITS = 9
 _LONGEST = dt.timedelta(days=365)
 #: Milliseconds in 31 bits.
@@ -82,14 +84,13 @@ def _statement_timeout(value: dt.timedelta) -> dt.timedelta:
 
 
 def _query(value: str) -> str:
-    if value.endswith(".sql"):
-        raise ValueError("ends in .sql, so Airflow would look for a file: its name belongs to query_file")
+    if _FILE_NAME(value):
+        raise ValueError("is the name of a file, which belongs to query_file")
     return value
 
 
 def _cron(value: str) -> str:
-    check_cron(value)
-    return value
+    return checked_cron(value)
 
 
 def _timezone(value: str) -> str:
@@ -99,7 +100,7 @@ def _timezone(value: str) -> str:
         known = sorted(zoneinfo.available_timezones())
         hint = did_you_mean(value, known)
         hint = hint if "mean" in hint else "give one such as Europe/Berlin"
-        raise ValueError(f"{value} is no time zone: {hint}") from None
+        raise ValueError(f"{cut(value)} is no time zone: {hint}") from None
     return value
 
 
@@ -199,7 +200,7 @@ class Schedule(_Part):
     """Five fields: minute, hour, day of month, month, day of week."""
     every: Annotated[Duration, AfterValidator(_every)] | None = None
     """A time that divides a day, such as 30 minutes, 2 hours or 1 day; from midnight on."""
-    assets: Annotated[tuple[Text, ...], _TUPLE] = ()
+    assets: Annotated[tuple[Text, ...], _TUPLE, Field(max_length=100)] = ()
     """URIs of assets: run when all of them were updated."""
 
     @model_validator(mode="before")
@@ -236,7 +237,8 @@ class Notifier(_Part):
         return make_notifier(self.notifier, self.arguments)
 
 
-Notifiers = Annotated[tuple[Notifier, ...], _TUPLE]
+#: Each is imported and made at every parse.
+Notifiers = Annotated[tuple[Notifier, ...], _TUPLE, Field(max_length=20)]
 
 
 class _Shared(_Part):
@@ -256,9 +258,9 @@ class _Shared(_Part):
     """What a NULL attribute does: remove the attribute, or leave it as it was."""
     timestamps: Literal["unix", "iso"] = "unix"
     """Dates and times as Unix seconds or as ISO 8601."""
-    overlap: Duration = dt.timedelta(minutes=1)
-    """How far to look back where the source hides transactions in flight."""
-    max_lookback: Duration = dt.timedelta(hours=1)
+    overlap: Duration | None = None
+    """How far to look back always; by default a minute, where the source hides transactions in flight."""
+    max_lookback: Duration = dt.timedelta(seconds=DEFAULT_MAX_LOOKBACK)
     """How far to look back at most for a long transaction."""
     statement_timeout: Annotated[Duration, AfterValidator(_statement_timeout)] | None = None
     """How long Postgres may take for the next rows; by default as long as the server lets it."""
@@ -270,9 +272,9 @@ class _Shared(_Part):
     """After so many failed runs in a row Airflow pauses the DAG; 0 for never."""
     owner: Text = "airflow"
     """Whom to ask; shown in Airflow."""
-    owner_links: dict[Text, Text] = Field(default_factory=dict)
+    owner_links: dict[Text, Text] = Field(default_factory=dict, max_length=100)
     """Where an owner's name leads: a URL, or mailto:."""
-    tags: Annotated[tuple[Tag, ...], _TUPLE] = ()
+    tags: Annotated[tuple[Tag, ...], _TUPLE, Field(max_length=100)] = ()
     """Shown in Airflow, besides our own."""
     on_success: Notifiers = ()
     """Whom to tell when a run Completed."""

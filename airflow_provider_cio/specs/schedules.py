@@ -8,36 +8,67 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections import defaultdict
 from functools import cache
 
 from croniter import CroniterBadDateError, croniter
 
+from airflow_provider_cio.specs.faults import cut
+
 _MINUTES_OF_HOUR = 60
 _HOURS_OF_DAY = 24
 _MINUTES_OF_DAY = _MINUTES_OF_HOUR * _HOURS_OF_DAY
-_CRON_FIELDS = 5
+#: What Airflow knows by name; its list is checked by a test.
+PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@quarterly": "0 0 1 */3 *",
+    "@yearly": "0 0 1 1 *",
+}
+#: Five fields. A sixth would be seconds, which Airflow takes and cron does not have.
+_CRON = re.compile(r"[0-9A-Za-z*/,#?-]+(?: [0-9A-Za-z*/,#?-]+){4}").fullmatch
+_RANDOM = re.compile(r"(?<![A-Za-z])[RrHh](?![A-Za-z])").search
 #: The leap years 2096 and 2104 are eight years apart: what does not fire in so many never does.
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 @cache
-def check_cron(text: str) -> None:
-    """Do nothing when a text is a cron expression that fires.
+def checked_cron(text: str) -> str:
+    """Give a cron expression with single spaces when Airflow runs it at the times that it says.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It does not, or never fires.
     """
-    fields = text.split()
-    if (len(fields) != _CRON_FIELDS and not text.startswith("@")) or not croniter.is_valid(text):
+    from airflow.exceptions import AirflowTimetableInvalid  # noqa: PLC0415 - a spec with `every` needs none
+    from airflow.timetables.trigger import CronTriggerTimetable  # noqa: PLC0415
+
+    cron = " ".join(text.split())
+    if _RANDOM(cron):
         raise ValueError(
-            f'{text!r} is no cron expression: five fields, such as "*/30 * * * *" for every half hour,'
-            " or every: 30 minutes"
+            f"{cut(text)!r} has R or H, a time at random, which is another whenever Airflow looks: give the"
+            " minute, or every: 1 hour with spread: true"
         )
+    if not _CRON(cron) and cron not in PRESETS:
+        raise ValueError(_not_cron(text))
     try:
-        croniter(text, _START).get_next()
+        timetable = CronTriggerTimetable(cron, timezone="UTC")
+        timetable.validate()
+        croniter(PRESETS.get(cron, cron), _START).get_next()
     except CroniterBadDateError:
-        raise ValueError(f"{text!r} never fires: there is no such day") from None
+        raise ValueError(f"{cut(text)!r} never fires: there is no such day") from None
+    except (AirflowTimetableInvalid, ValueError, LookupError, TypeError):
+        raise ValueError(_not_cron(text)) from None
+    return cron
+
+
+def _not_cron(text: str) -> str:
+    return (
+        f'{cut(text)!r} is no cron expression: five fields, such as "*/30 * * * *" for every half hour,'
+        f" every: 30 minutes, or one of {', '.join(PRESETS)}"
+    )
 
 
 def divides_a_day(every: dt.timedelta) -> bool:

@@ -1,23 +1,41 @@
-"""What a query may have in its double braces: the last sync time, and Airflow's Variables."""
+"""What a query may have between braces: the last sync time, Airflow's Variables, and few statements."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
-from airflow_provider_cio.specs.faults import did_you_mean
+from airflow_provider_cio.specs.faults import MAX_FAULTS, cut, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: What a query may use: ``{{ last_sync_time }}``, ``{{ var.value.some_key }}``, ``{{ var.json.some_key }}``.
 ALLOWED = ("last_sync_time", "var")
+_STORES = ("value", "json")
 
 #: Most queries have nothing but this, which needs no parser.
 _LAST_SYNC_TIME = re.compile(r"\{\{\s*last_sync_time\s*\}\}")
 #: What Jinja takes for the end of a line.
 LINES = re.compile(r"\r\n|\r|\n").split
+#: What stands between braces; possessive, so that braces that are never closed are looked at once.
+_TEMPLATES = re.compile(r"\{[{%#](?:(?![}%#]\}).)*+", re.DOTALL).findall
+#: Jinja takes 6 µs for each character of an expression, and a query has fewer than 200.
+_MAX_TEMPLATES = 5_000
+_BLANK = re.compile(r"[^\r\n]").sub
 _TEMPLATE = re.compile(r"\{[{%#]")
+#: A text in quotes that has braces, as far as one line goes.
+_QUOTED_BRACES = re.compile(r"'[^'\n]*?\{[{%#][^'\n]*'|\"[^\"\n]*?\{[{%#][^\"\n]*\"")
 _jinja = Environment(autoescape=False)  # noqa: S701 - it makes SQL, not HTML
+
+#: Tags of other statements, to name them.
+_STATEMENT = re.compile(r"\{%[-+]?\s*(\w+)")
+#: What a query needs. A loop may only go over a Variable, so that its length is known to people.
+_PARENTS = (nodes.Getattr, nodes.Getitem)
+_STATEMENTS = (nodes.Output, nodes.If, nodes.Assign, nodes.For)
 
 
 class TemplateFault(NamedTuple):
@@ -31,22 +49,172 @@ class TemplateFault(NamedTuple):
 
 def template_faults(query: str) -> list[TemplateFault]:
     """Find what a query must not have between braces."""
-    if not _TEMPLATE.search(_LAST_SYNC_TIME.sub("", query)):
+    own = _LAST_SYNC_TIME.sub("", query)
+    if not _TEMPLATE.search(own):
         return []
+    if sum(map(len, _TEMPLATES(own))) > _MAX_TEMPLATES:
+        message = f"has more than {_MAX_TEMPLATES:,} characters between braces: use fewer templates"
+        return [TemplateFault(1, 1, 1, message)]
+    lines = LINES(query)
     try:
         tree = _jinja.parse(query)
         unknown = meta.find_undeclared_variables(tree) - set(ALLOWED)
+        found = chain(
+            _names(tree, unknown, lines), _not_allowed(tree, lines), _comments_in_texts(query, lines)
+        )
+        return sorted(set(islice(found, MAX_FAULTS)))
     except TemplateSyntaxError as error:
-        return [TemplateFault(error.lineno, 1, 1, f"the template cannot be read: {error.message}")]
-    return [
-        _fault(query, node, f"{{{{ {node.name} }}}} is not known here: {did_you_mean(node.name, [*ALLOWED])}")
-        for node in tree.find_all(nodes.Name)
-        if node.ctx == "load" and node.name in unknown
-    ]
+        message = f"the template cannot be read: {cut(error.message or 'it has a mistake')}"
+        return [_with_raw(TemplateFault(error.lineno, 1, 1, message), lines)]
+    except RecursionError:
+        return [TemplateFault(1, 1, 1, "the template is nested too deeply: simplify it")]
+    except ValueError:  # a number of thousands of digits
+        return [TemplateFault(1, 1, 1, "the template cannot be read: it has a number that is too long")]
 
 
-def _fault(query: str, node: nodes.Name, message: str) -> TemplateFault:
-    line = LINES(query)[node.lineno - 1]
-    found = re.search(rf"\{{[{{%][^{{}}]*?\b{node.name}\b", line)
-    column = found.end() - len(node.name) if found else line.find(node.name)
-    return TemplateFault(node.lineno, column + 1, len(node.name), message)
+def sql_of(query: str) -> str | None:
+    """Give a query's SQL with something harmless of the same length in place of what stands between braces.
+
+    Returns:
+        None when the query is another after each rendering: it begins between braces, or has statements.
+    """
+    query = _LAST_SYNC_TIME.sub(lambda found: "0" * len(found.group()), query)
+    if not _TEMPLATE.search(query):
+        return query
+    parts: list[str] = []
+    begun = inside = False
+    for _, kind, text in _jinja.lex(query):
+        if kind == "block_begin" or (kind == "variable_begin" and not begun):
+            return None
+        inside = inside or kind == "variable_begin"
+        if kind == "data":
+            begun = begun or not text.isspace()
+            parts.append(text)
+        else:
+            parts.append(_BLANK(" 0"[inside], text))
+        inside = inside and kind != "variable_end"
+    return "".join(parts)
+
+
+def uses_last_sync_time(query: str) -> bool:
+    """Tell whether a query, whose templates have no mistakes, depends on the last sync time."""
+    if not _TEMPLATE.search(query):
+        return False
+    return "last_sync_time" in meta.find_undeclared_variables(_jinja.parse(query))
+
+
+def _names(tree: nodes.Template, unknown: set[str], lines: list[str]) -> Iterator[TemplateFault]:
+    """Find names that are not known, and what does not belong to those that are."""
+    for parent in _parents(tree):
+        name = _attribute(parent)
+        if name.startswith("_"):
+            yield _fault(lines, parent.lineno, name, f"{cut(name)} cannot be used: it begins with _")
+        match parent.node:
+            case nodes.Name(name="last_sync_time"):
+                message = f"last_sync_time is a number and has nothing called {cut(name)}"
+                yield _fault(lines, parent.lineno, name, message)
+            case nodes.Name(name="var") if name not in _STORES:
+                message = f"var has value and json, not {cut(name)}: {did_you_mean(name, _STORES)}"
+                yield _fault(lines, parent.lineno, name, message)
+    used = {id(each.node.node) for each in _parents(tree) if isinstance(each.node, _PARENTS)}
+    for used_name in tree.find_all(nodes.Name):
+        word = used_name.name
+        if used_name.ctx != "load":
+            continue
+        if word in unknown:
+            message = f"{{{{ {cut(word)} }}}} is not known here: {did_you_mean(word, ALLOWED)}"
+            yield _with_raw(_fault(lines, used_name.lineno, word, message), lines)
+        elif word == "var" and id(used_name) not in used:
+            message = "var needs the key of a Variable, as in {{ var.value.some_key }}"
+            yield _fault(lines, used_name.lineno, word, message)
+
+
+def _parents(tree: nodes.Template) -> Iterator[nodes.Getattr | nodes.Getitem]:
+    """List what is read of something, as `b` in ``a.b`` and ``a['b']``."""
+    yield from tree.find_all(nodes.Getattr)
+    yield from tree.find_all(nodes.Getitem)
+
+
+def _attribute(node: nodes.Getattr | nodes.Getitem) -> str:
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else ""
+
+
+def _not_allowed(tree: nodes.Template, lines: list[str]) -> Iterator[TemplateFault]:
+    """Find statements that a query cannot have, and braces that were meant as SQL."""
+    for node in tree.find_all(nodes.Stmt):
+        if not isinstance(node, _STATEMENTS):
+            found = _STATEMENT.search(lines[node.lineno - 1])
+            word = found.group(1) if found else type(node).__name__.lower()
+            message = (
+                f"{{% {cut(word)} %}} is not allowed: a query may have if, set, raw, and for over a Variable"
+            )
+            yield _with_raw(_fault(lines, node.lineno, word, message), lines)
+        elif isinstance(node, nodes.For):
+            if not _is_variable(node.iter) or any(node.find_all(nodes.For)) or node.recursive:
+                message = (
+                    "a loop may only go over a Variable, such as {% for plan in var.json.plans %}, and not"
+                    " stand in another"
+                )
+                yield _fault(lines, node.lineno, "for", message)
+        elif isinstance(node, nodes.Output):
+            yield from _constants(node, lines)
+
+
+def _constants(node: nodes.Output, lines: list[str]) -> Iterator[TemplateFault]:
+    for part in node.nodes:
+        if not isinstance(part, nodes.TemplateData) and not _has_name(part):
+            message = "between these braces is nothing that changes, so that they seem to be SQL"
+            yield _with_raw(_fault(lines, part.lineno, "", message), lines, always=True)
+
+
+def _has_name(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) or any(node.find_all(nodes.Name))
+
+
+def _is_variable(node: nodes.Node) -> bool:
+    """Tell whether an expression is a Variable, or what filters make of one."""
+    while isinstance(node, nodes.Filter | nodes.Getattr | nodes.Getitem | nodes.Call):
+        if node.node is None:
+            return False
+        node = node.node
+    return isinstance(node, nodes.Name) and node.name == "var"
+
+
+def _comments_in_texts(query: str, lines: list[str]) -> Iterator[TemplateFault]:
+    """Find ``'{# … #}'``, which Jinja would take out of a text."""
+    if "{#" not in query:
+        return
+    for number, line in enumerate(lines, 1):
+        for quoted in _QUOTED_BRACES.finditer(line):
+            if "{#" in quoted.group() and "{% raw %}" not in line:
+                message = "Jinja takes {# for the begin of a comment and would remove it"
+                fix = f"{message}. If the braces are SQL, write {_raw(quoted.group())}"
+                yield TemplateFault(number, quoted.start() + 1, len(quoted.group()), fix)
+
+
+def _with_raw(fault: TemplateFault, lines: list[str], *, always: bool = False) -> TemplateFault:
+    """Say how to write braces that are SQL, where a text in quotes on the line has some."""
+    line = lines[fault.line - 1] if fault.line <= len(lines) else ""
+    quoted = _QUOTED_BRACES.search(line)
+    if quoted:
+        return fault._replace(
+            column=fault.column if fault.column > 1 else quoted.start() + 1,
+            message=f"{fault.message}. If the braces are SQL, write {_raw(quoted.group())}",
+        )
+    if always or "the template cannot be read" in fault.message:
+        hint = "If the braces are SQL, put {% raw %} before and {% endraw %} behind them"
+        return fault._replace(message=f"{fault.message}. {hint}")
+    return fault
+
+
+def _raw(quoted: str) -> str:
+    return f"{{% raw %}}{cut(quoted)}{{% endraw %}}"
+
+
+def _fault(lines: list[str], number: int, word: str, message: str) -> TemplateFault:
+    line = lines[number - 1]
+    found = re.search(rf"\{{[{{%][^{{}}]*?\b{re.escape(word)}\b", line) if word else None
+    column = found.end() - len(word) if found else max(line.find(word) if word else line.find("{{"), 0)
+    return TemplateFault(number, column + 1, max(len(word), 1), message)

@@ -102,7 +102,7 @@ def test_a_wrong_notifier_is_a_mistake_in_the_spec(airflow: Airflow) -> None:
     smtp = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
     mistakes = {
         "{notifier: airflow.nowhere.Notifier}": "airflow.nowhere.Notifier cannot be imported: ",
-        "{notifier: airflow.sdk.DAG}": "airflow.sdk.DAG is no notifier of Airflow",
+        "{notifier: airflow.sdk.DAG}": "airflow.sdk.DAG is not a notifier of Airflow",
         f"{{notifier: {smtp}}}": "SmtpNotifier needs to",
         f"{{notifier: {smtp}, arguments: {{too: a@b.co}}}}": "SmtpNotifier",
     }

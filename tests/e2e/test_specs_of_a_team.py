@@ -33,10 +33,10 @@ from airflow_provider_cio import dag_factory
 
 build_dag = dag_factory.build_dag
 
-def crash(spec, text=""):
+def crash(spec):
     if "crash" in spec.tags:
         raise RuntimeError("a mistake of our own")
-    return build_dag(spec, text)
+    return build_dag(spec)
 
 dag_factory.build_dag = crash
 globals().update(dag_factory.build_dags(Path(__file__).parent / "crashing"))
@@ -80,7 +80,7 @@ BROKEN = {
     NO_YAML: (
         "syncs/no_yaml.yaml",
         SPEC.format(name="no_yaml").replace("query: ", "query: SELECT: "),
-        "syncs/no_yaml.yaml:5:16: is no YAML: a text with",
+        "syncs/no_yaml.yaml:5:16: is not YAML: a text with",
     ),
     NAMELESS: (
         "syncs/nameless.yaml",

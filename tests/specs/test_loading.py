@@ -21,7 +21,7 @@ def test_a_spec_needs_little(folder: Folder) -> None:
     spec = folder.load()
     assert (spec.dag_id, spec.connection) == ("customerio.production.active_people", "customerio_production")
     assert (spec.schedule, spec.nulls, spec.timestamps, spec.retries) == (None, "remove", "unix", 2)
-    assert (spec.overlap, spec.max_lookback) == (dt.timedelta(seconds=60), dt.timedelta(hours=1))
+    assert (spec.overlap, spec.max_lookback) == (None, dt.timedelta(hours=1))
 
 
 def test_objects_give_their_type_to_relationships(folder: Folder) -> None:
@@ -137,4 +137,4 @@ def test_what_a_spec_becomes_can_be_shown(folder: Folder) -> None:
     )
     shown = folder.load(text, "shown.yaml")
     assert shown == folder.load(GOOD + "  segment: {id: 7}\ncustomerio_conn_id: customerio_production\n")
-    assert (shown.owner, shown.overlap) == ("growth", dt.timedelta(minutes=1))
+    assert (shown.owner, shown.max_lookback) == ("growth", dt.timedelta(hours=1))

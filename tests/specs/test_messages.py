@@ -43,7 +43,7 @@ MISTAKES = [
     (GOOD + "retries: 99999999999\n", "6:10: retries has to be less than or equal to"),
     (GOOD + f"owner: {'x' * 600}\n", "6:8: owner is longer than"),
     (GOOD + "statement_timeout: 30 days\n", "6:20: statement_timeout: is longer than Postgres can count"),
-    (GOOD.replace("SELECT id FROM people", "people.sql"), "5:10: people.query: ends in .sql"),
+    (GOOD.replace("SELECT id FROM people", "people.sql"), "5:10: people.query: is the name of a file"),
     # Keys in the wrong place
     (GOOD + "every: 1 hour\n", "6:1: every is no key here: it belongs under schedule"),
     (GOOD + "query: SELECT 1\n", "6:1: query is no key here: it belongs under people, objects or"),
@@ -82,14 +82,14 @@ MISTAKES = [
     (GOOD.replace("FROM people", "FROM people WHERE at > {{ now }}"), "5:46: {{ now }} is not known here"),
     (GOOD.replace("SELECT id FROM people", '"SELECT {{ now }}"'), "5:21: {{ now }} is not known here"),
     (GOOD.replace("SELECT id FROM people", "|2\n    SELECT id\n      , {{ now }}"), "7:12: {{ now }} is"),
-    # What is no YAML
+    # What is not YAML
     (GOOD + "name: again\n", "6:1: name is here twice: YAML would take the last one only"),
-    (GOOD + "people:\n\tquery: SELECT 1\n", "7:1: is indented with a tab: YAML wants spaces"),
+    (GOOD + "people:\n\tquery: SELECT 1\n", "7:1: is indented with a tab: YAML needs spaces"),
     (GOOD + "schedule: */30 * * * *\n", "6:11: a text that begins with * needs quotes"),
-    (GOOD + "description: Note: all\n", '6:18: is no YAML: a text with ": " in it needs quotes'),
-    (GOOD + "start_date: 2024-02-30\n", "1:1: cannot be read: day is out of range"),
-    (GOOD + "description: a\x01b\n", "1:1: cannot be read: "),
-    ("name: [\n", "2:1: is no YAML: "),
+    (GOOD + "description: Note: all\n", '6:18: is not YAML: a text with ": " in it needs quotes'),
+    (GOOD + "start_date: 2024-02-30\n", "6:13: is not a valid timestamp: put a text into quotes"),
+    (GOOD + "description: a\x01b\n", "6:15: has the character U+0001, which YAML"),
+    ("name: [\n", "2:1: is not YAML: "),
     ("- a list\n", "1:1: has to be a mapping of keys"),
     ("", "1:1: name is missing"),
 ]

@@ -1,0 +1,232 @@
+"""Is a query one SELECT? A pass over its words, in one direction, that knows how Postgres quotes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: One word, quoted text or character at a time; possessive, so that no text makes it go back.
+_TOKEN = re.compile(
+    r"""
+      (?P<space>\s++|--[^\n\r]*+)
+    | (?P<comment>/\*)
+    | (?P<text>
+          [eE]'(?:[^'\\]++|\\.|'')*+'
+        | (?:[uU]&|[bBxXnN])?'[^']*+(?:''[^']*+)*+'
+        | (?:[uU]&)?"[^"]*+(?:""[^"]*+)*+"
+      )
+    | (?P<dollar>\$(?:[^\W\d]\w*+)?\$)
+    | (?P<open>[eE]'|(?:[uU]&|[bBxXnN])?'|(?:[uU]&)?")
+    | (?P<word>[^\W\d][\w$]*+)
+    | (?P<number>\d[\w.]*+)
+    | (?P<sign>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT = re.compile(r"/\*|\*/")
+#: Nearly every query is one, and nothing in it needs a second look.
+_SIMPLE = re.compile(r"\s*select\b", re.IGNORECASE)
+_NEEDS_A_LOOK = re.compile(r"""[;$]|/\*|\b(?:into|for)\b""", re.IGNORECASE)
+_LIMITS = re.compile(r"\b(?:limit|offset|fetch)\b", re.IGNORECASE)
+
+_READING = ("SELECT", "VALUES", "TABLE")
+_WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE")
+_COMBINING = ("UNION", "INTERSECT", "EXCEPT")
+_ONE_SELECT = "the query must be one SELECT"
+
+
+class SqlFault(NamedTuple):
+    """Something at a place in a query, from 1."""
+
+    line: int
+    column: int
+    length: int
+    message: str
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    start: int
+
+
+class _NotOneSelectError(Exception):
+    def __init__(self, token: _Token, message: str) -> None:
+        super().__init__(message)
+        self.token = token
+
+
+def not_one_select(sql: str) -> SqlFault | None:
+    """Say why a text is not exactly one statement that reads, as Postgres's cursors need it."""
+    if _SIMPLE.match(sql) and not _NEEDS_A_LOOK.search(sql):
+        return None
+    try:
+        _scan(sql)
+    except _NotOneSelectError as error:
+        return _at(sql, error.token, f"{_ONE_SELECT}{error}")
+    return None
+
+
+def limit_of(sql: str) -> SqlFault | None:
+    """Find the first LIMIT, OFFSET or FETCH that cuts the result of a query which is one SELECT."""
+    if not _LIMITS.search(sql):
+        return None
+    found = _scan(sql)
+    return _at(sql, found, found.text.upper()) if found else None
+
+
+def _at(sql: str, token: _Token, message: str) -> SqlFault:
+    before = re.split(r"\r\n|\r|\n", sql[: token.start])
+    length = len(token.text.splitlines()[0]) if token.text else 1
+    return SqlFault(len(before), len(before[-1]) + 1, length, message)
+
+
+def _tokens(sql: str) -> Iterator[_Token]:
+    """List words, signs and quoted texts, without spaces and comments."""
+    position = 0
+    while found := _TOKEN.match(sql, position):
+        kind, start, position = found.lastgroup or "", position, found.end()
+        token = _Token(kind, found.group(), start)
+        if kind == "space":
+            continue
+        if kind == "comment":
+            position = _end_of_comment(sql, token)
+            continue
+        if kind == "open":
+            raise _NotOneSelectError(token, f": the quote {token.text[-1]} is not closed")
+        if kind == "dollar":
+            end = sql.find(token.text, position)
+            if end < 0:
+                raise _NotOneSelectError(token, f": the quote {token.text[:20]} is not closed")
+            position = end + len(token.text)
+        yield token
+
+
+def _end_of_comment(sql: str, opening: _Token) -> int:
+    depth, position = 1, opening.start + 2
+    while depth:
+        found = _COMMENT.search(sql, position)
+        if not found:
+            raise _NotOneSelectError(opening, ": the comment /* is not closed")
+        depth += 1 if found.group() == "/*" else -1
+        position = found.end()
+    return position
+
+
+def _scan(sql: str) -> _Token | None:
+    """Go through a query once.
+
+    Returns:
+        What limits its rows, if anything does.
+
+    Raises:
+        _NotOneSelectError: It is not one SELECT.
+    """
+    scan = _Scan()
+    ended = False
+    for token in _tokens(sql):
+        if ended and token.text != ";":
+            raise _NotOneSelectError(token, ", and another statement follows")
+        if token.text == ";" and not scan.parentheses:
+            ended = bool(scan.first)
+            if not ended:
+                raise _NotOneSelectError(token, ", and is empty")
+            continue
+        scan.step(token)
+    if not scan.first:
+        raise _NotOneSelectError(_Token("", "", 0), ", and is empty")
+    return scan.limit
+
+
+class _Parenthesis(NamedTuple):
+    """An open parenthesis: the word before it, and whether the rows in it are the result's."""
+
+    before: str
+    is_result: bool
+
+
+class _Scan:
+    """What has been seen of a query so far."""
+
+    def __init__(self) -> None:
+        self.first = ""
+        self.limit: _Token | None = None
+        self.parentheses: list[_Parenthesis] = []
+        self._previous = ["", "", ""]
+        self._with_at: int | None = None
+        self._limiting: _Token | None = None
+
+    def step(self, token: _Token) -> None:
+        """Look at the next word."""
+        word = token.text.upper() if token.kind == "word" else token.text[:1]
+        if self._limiting:
+            self._judge_limit(word, token)
+        if word == "(" and token.kind == "sign":
+            self.parentheses.append(_Parenthesis(self._previous[-1], self._opens_result()))
+        elif word == ")" and token.kind == "sign":
+            if self.parentheses:
+                self.parentheses.pop()
+        elif not self.first:
+            self._begin(word, token)
+        elif token.kind == "word":
+            self._word(word, token)
+        self._previous = [*self._previous[-2:], word]
+
+    def _opens_result(self) -> bool:
+        """Tell whether the parenthesis that opens here holds rows of the result."""
+        if not self._in_result():
+            return False
+        _, before, last = self._previous
+        if last in ("ALL", "DISTINCT"):
+            last = before
+        return last in ("", "(", *_COMBINING) or (last == ")" and self._with_at is not None)
+
+    def _in_result(self) -> bool:
+        return not self.parentheses or self.parentheses[-1].is_result
+
+    def _begin(self, word: str, token: _Token) -> None:
+        if word == "WITH":
+            self._with_at = len(self.parentheses)
+        elif word not in _READING:
+            shown = token.text.upper()[:20] if token.kind == "word" else "something else"
+            raise _NotOneSelectError(token, f", and begins with {shown}: a sync only reads")
+        self.first = word
+
+    def _word(self, word: str, token: _Token) -> None:
+        before_last, last = self._previous[-2:]
+        if word in _WRITING and (
+            (last == "(" and before_last in ("AS", "MATERIALIZED"))
+            or (last == ")" and self._with_at == len(self.parentheses))
+        ):
+            raise _NotOneSelectError(token, f", and {word} changes data: a sync only reads")
+        if word in _READING and self._with_at == len(self.parentheses):
+            self._with_at = None
+        if last in ("AS", "."):
+            return
+        if word == "INTO":
+            raise _NotOneSelectError(token, ", and SELECT … INTO creates a table: a sync only reads")
+        if self._locks(word):
+            raise _NotOneSelectError(token, f", and FOR {word} locks rows: a sync only reads")
+        if word in ("LIMIT", "OFFSET", "FETCH") and self._in_result() and not self.limit:
+            self._limiting = token
+
+    def _locks(self, word: str) -> bool:
+        """Tell whether a word ends FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE."""
+        for key in (("FOR",), ("FOR", "KEY"), ("FOR", "NO", "KEY")):
+            if tuple(self._previous[-len(key) :]) == key and word in ("UPDATE", "SHARE"):
+                of_function = self.parentheses and self.parentheses[-1].before in ("SUBSTRING", "OVERLAY")
+                return not of_function
+        return False
+
+    def _judge_limit(self, word: str, token: _Token) -> None:
+        """Count a limit unless it is none: LIMIT ALL, LIMIT NULL, OFFSET 0."""
+        limiting, self._limiting = self._limiting, None
+        none = (
+            {"LIMIT": ("ALL", "NULL"), "OFFSET": ("NULL",)}.get(limiting.text.upper(), ()) if limiting else ()
+        )
+        if word in none or (limiting and limiting.text.upper() == "OFFSET" and token.text == "0"):
+            return
+        self.limit = limiting
