@@ -40,6 +40,8 @@ _DIGITS = 9
 _LONGEST = dt.timedelta(days=365)
 #: Milliseconds in 31 bits.
 _POSTGRES_LONGEST = dt.timedelta(days=24)
+#: Each notifier is imported and made at every parse, and Airflow has a row for each tag.
+_MAX_ENTRIES = 100
 _EXAMPLES = "90 seconds, 5 minutes, 2 hours or 1 day"
 
 
@@ -125,8 +127,18 @@ Duration = Annotated[
 ]
 #: Customer.io numbers types from 1 and writes the number as text.
 ObjectTypeId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
-#: YAML has lists where the models, which nobody changes, have tuples.
-_TUPLE = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+
+
+def _tuple(value: Any) -> Any:
+    """Take YAML's lists where the models, which are never changed, have tuples."""
+    if not isinstance(value, list):
+        return value
+    if len(value) > _MAX_ENTRIES:
+        raise ValueError(f"has more than {_MAX_ENTRIES} entries")
+    return tuple(value)
+
+
+_TUPLE = BeforeValidator(_tuple)
 Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_NUL)]
 
 
@@ -200,7 +212,7 @@ class Schedule(_Part):
     """Five fields: minute, hour, day of month, month, day of week."""
     every: Annotated[Duration, AfterValidator(_every)] | None = None
     """A time that divides a day, such as 30 minutes, 2 hours or 1 day; from midnight on."""
-    assets: Annotated[tuple[Text, ...], _TUPLE, Field(max_length=100)] = ()
+    assets: Annotated[tuple[Text, ...], _TUPLE] = ()
     """URIs of assets: run when all of them were updated."""
 
     @model_validator(mode="before")
@@ -237,8 +249,7 @@ class Notifier(_Part):
         return make_notifier(self.notifier, self.arguments)
 
 
-#: Each is imported and made at every parse.
-Notifiers = Annotated[tuple[Notifier, ...], _TUPLE, Field(max_length=20)]
+Notifiers = Annotated[tuple[Notifier, ...], _TUPLE]
 
 
 class _Shared(_Part):
@@ -272,9 +283,9 @@ class _Shared(_Part):
     """After so many failed runs in a row Airflow pauses the DAG; 0 for never."""
     owner: Text = "airflow"
     """Whom to ask; shown in Airflow."""
-    owner_links: dict[Text, Text] = Field(default_factory=dict, max_length=100)
+    owner_links: dict[Text, Text] = Field(default_factory=dict, max_length=_MAX_ENTRIES)
     """Where an owner's name leads: a URL, or mailto:."""
-    tags: Annotated[tuple[Tag, ...], _TUPLE, Field(max_length=100)] = ()
+    tags: Annotated[tuple[Tag, ...], _TUPLE] = ()
     """Shown in Airflow, besides our own."""
     on_success: Notifiers = ()
     """Whom to tell when a run Completed."""
