@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_cio.engine.watermark import DEFAULT_MAX_LOOKBACK
+from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.naming import connection_id, dag_id
 from airflow_provider_cio.specs.faults import cut, did_you_mean
 from airflow_provider_cio.specs.notifications import make_notifier
