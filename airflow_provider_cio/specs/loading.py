@@ -39,6 +39,8 @@ _ENDINGS = (".yaml", ".yml")
 _DEFAULTS = ("defaults.yaml", "defaults.yml")
 _QUERIES = ("people", "objects", "relationships")
 _KEYS = known_keys(SyncSpec)
+#: To look for a similar name among more would take longer than all else.
+_COMPARED_NAMES = 200
 #: A query of 3,000 lines. A look at its words takes up to 2 µs for each character.
 MAX_QUERY = 150_000
 
@@ -110,7 +112,7 @@ class SpecFolder:
                     found.append(entry.path)
                 elif entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                elif entry.is_symlink() and entry.is_dir():
+                elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - the entry's raises in a loop
                     links.append(entry.path)
 
     def load(self, path: Path) -> SyncSpec:
@@ -276,7 +278,7 @@ class SpecFolder:
         except UnreadableError as error:
             if os.path.lexists(path) or not self._has(path.parent):
                 raise UnreadableError(f"{missing}: {error}") from None
-        beside = sorted(other.name for other in path.parent.glob("*.sql"))
+        beside = sorted(other.name for other in path.parent.glob("*.sql"))[:_COMPARED_NAMES]
         hint = f": {did_you_mean(file, beside)}" if beside else ", nor any other .sql file"
         raise UnreadableError(missing + hint)
 
