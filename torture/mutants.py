@@ -1,7 +1,7 @@
 """Mutants of specs: whatever a file is and holds, the DAG beside it stays, within a second and 200 MB.
 
 ``python -m torture.mutants --seed N [--count M] [--only I]`` replays a run, or one mutant of it. Each mutant
-is a spec that was damaged in its bytes, its lines or its structure, or one of what has ended other parsers. It
+is a spec that was damaged in its bytes, lines or structure, or one of what has ended other parsers. It
 stands in a folder beside a good spec, and the factory builds both. Batches run in processes of their own, so
 that a crash is seen as such.
 """
