@@ -220,6 +220,7 @@ class HttpClient(ABC):
             self.wait(self._pace.delay())
             if self._pace.enter():
                 return
+            end = min(end, time.monotonic() + self._retry_for)  # of a request that has not been tried, too
             while seconds := self._pace.closed_for():
                 if time.monotonic() > end:
                     raise RateLimitedError("Customer.io asks for fewer requests (429)")

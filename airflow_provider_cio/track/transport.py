@@ -42,13 +42,15 @@ class _Budget(threading.local):
 
     seconds = math.inf
     deadline = math.inf
+    answer_bytes = 0
     bytes_left = 0
 
     def begin(self, seconds: float, answer_bytes: int, is_stopped: Callable[[], bool]) -> None:
         """Begin a request."""
         self.seconds = seconds
         self.deadline = time.monotonic() + seconds
-        self.bytes_left = answer_bytes + HEADER_BYTES
+        self.answer_bytes = answer_bytes
+        self.bytes_left = HEADER_BYTES
         self.is_stopped = is_stopped
 
     def seconds_left(self) -> float:
@@ -115,6 +117,7 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
+        BUDGET.bytes_left = BUDGET.answer_bytes + HEADER_BYTES  # for the body, and what frames its chunks
         lengths = self.msg.get_all("Content-Length", [])
         try:
             assert_header_parsing(self.msg)
@@ -182,7 +185,10 @@ def read_body(response: requests.Response, limit: int) -> bytes:
     Raises:
         UnavailableError: It has more, or it is damaged.
     """
-    body: bytes = response.raw.read(limit + 1, decode_content=False)
+    body = b""
+    # To the end: urllib3 notices that a body is shorter than announced when nothing more comes.
+    while len(body) <= limit and (piece := response.raw.read(limit + 1 - len(body), decode_content=False)):
+        body += piece
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in ("gzip", "x-gzip", "deflate"):
         body = _decompressed(body, limit)

@@ -1,0 +1,566 @@
+"""Answers that are damaged, endless, slow, or not what the API documents: none is taken for a verdict."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_cio.errors import (
+    AddressError,
+    ConfigurationError,
+    CredentialsError,
+    ItemError,
+    RateLimitedError,
+    RefusedError,
+    TransientError,
+    UnavailableError,
+)
+from airflow_provider_cio.track import AppClient, TrackClient
+from airflow_provider_cio.track.http import seconds_of
+from airflow_provider_cio.track.limits import (
+    ACTIVITY_PAGES,
+    EMPTY_ACTIVITY_PAGES,
+    FIRST_BACKOFF,
+    LONGEST_RETRY_AFTER,
+)
+from airflow_provider_cio.track.pace import Pace, backoff
+from tests.raw_server import RawServer, answer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable
+
+OPERATION = b'{"type":"person","identifiers":{"id":"1"},"attributes":{"a":1},"action":"identify"}'
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+SECRET = "quoted@example.com"
+
+#: Longer than anything here takes; a client without a bound would exceed it.
+A_MINUTE = 60
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let requests be repeated almost at once, where the pause is not what is tested."""
+    monkeypatch.setattr("airflow_provider_cio.track.pace.FIRST_BACKOFF", 0.01)
+
+
+def client(server: RawServer, **options: Any) -> TrackClient:
+    """Make a client of a server."""
+    return TrackClient(
+        site_id="site", api_key="key-12345", base_url=server.url, **{"retry_for": 30, **options}
+    )
+
+
+def app(server: RawServer, **options: Any) -> AppClient:
+    """Make a client of a server's App API."""
+    return AppClient(api_key="key-12345", base_url=server.url, **{"retry_for": 30, **options})
+
+
+def gzipped(body: bytes, encoding: bytes = b"gzip") -> bytes:
+    """Write an answer with a body that is compressed already."""
+    return answer(body, headers=b"Content-Encoding: " + encoding + b"\r\n")
+
+
+DAMAGE = {
+    "no answer": b"",
+    "half a status line": b"HTTP/1.",
+    "not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "HTTP/0.9": b"{}",
+    "a status that is a word": b"HTTP/1.1 fine\r\n\r\n{}",
+    "a status of two digits": b"HTTP/1.1 20 OK\r\n\r\n{}",
+    "a status of four digits": b"HTTP/1.1 2000 OK\r\n\r\n{}",
+    "NUL bytes": bytes(1000),
+    "a header without a colon": OK + b"nonsense\r\nContent-Length: 2\r\n\r\n{}",
+    "a header of NUL bytes": OK + b"\0\0: \0\r\nContent-Length: 2\r\n\r\n{}",
+    "a header that is too long": OK + b"X: " + b"x" * 70_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    "too many headers": OK + b"X: x\r\n" * 200 + b"Content-Length: 2\r\n\r\n{}",
+    "half the headers": OK + b"Content-Le",
+    "two lengths": OK + b"Content-Length: 2, 7\r\n\r\n{}",
+    "two length headers": OK + b"Content-Length: 2\r\nContent-Length: 7\r\n\r\n{}",
+    "a negative length": OK + b"Content-Length: -2\r\n\r\n{}",
+    "a length that is a word": OK + b"Content-Length: two\r\n\r\n{}",
+    "a length beyond the body": OK + b"Content-Length: 200\r\n\r\n{}",
+    "a huge length": OK + b"Content-Length: 99999999999999999999999\r\n\r\n{}",
+    "a length below the body": OK + b"Content-Length: 1\r\n\r\n{}",
+    "a bad chunk size": CHUNKED + b"two\r\n{}\r\n0\r\n\r\n",
+    "a negative chunk size": CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n",
+    "a huge chunk size": CHUNKED + b"F" * 40 + b"\r\n{}\r\n0\r\n\r\n",
+    "a chunk that ends early": CHUNKED + b"20\r\n{}",
+    "no last chunk": CHUNKED + b"2\r\n{}\r\n",
+    "not gzip": gzipped(b"{}"),
+    "half of gzip": gzipped(gzip.compress(b"{}" * 50)[:-12]),
+    "not deflate": gzipped(b"{}", b"deflate"),
+    "an encoding that was not asked for": gzipped(b"{}", b"br"),
+    "two encodings": gzipped(gzip.compress(gzip.compress(b"{}")), b"gzip, gzip"),
+    "an encoding that does not exist": gzipped(b"{}", b"rot13"),
+    "a bomb of gzip": gzipped(gzip.compress(bytes(50_000_000))),
+    "a bomb of deflate": gzipped(zlib.compress(bytes(50_000_000)), b"deflate"),
+    "a body that is too large": answer(b" " * 5_000_000 + b"{}"),
+}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_answer_is_repeated(damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """It is an outage, whichever library notices it. The log has a line for it, and no traceback."""
+    with RawServer(damage) as server, client(server) as track:
+        assert track.send_batch([OPERATION]) == []
+        assert track.requests == 2
+        with (
+            pytest.raises(UnavailableError) as error,
+            RawServer(last=damage) as bad,
+            client(bad, retry_for=0) as c,
+        ):
+            c.send_batch([OPERATION])
+    assert "key-12345" not in str(error.value)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b"{}\n"), zlib.compress(b"{}")], ids=["gzip", "deflate"])
+def test_a_compressed_answer_is_read(body: bytes) -> None:
+    """Compression is asked for, so that it may come."""
+    encoding = b"gzip" if body[0] == 0x1F else b"deflate"
+    with RawServer(gzipped(body, encoding)) as server, client(server) as track:
+        assert track.send_batch([OPERATION]) == []
+        assert track.requests == 1
+
+
+def sends(pieces: Iterable[bytes], pause: float = 0) -> Any:
+    """Make a script that sends these pieces for as long as the client reads."""
+
+    def send(connection: socket.socket) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return send
+
+
+ENDLESS = {
+    "headers": ([OK], b"X: " + b"x" * 1000 + b"\r\n"),
+    "one header": ([OK, b"X: "], b"x" * 1000),
+    "a status line": ([b"HTTP/1.1 200 "], b"x" * 1000),
+    "interim answers": ([], b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "headers of interim answers": ([b"HTTP/1.1 100 Continue\r\n"], b"X: x\r\n"),
+    "body": ([OK, b"\r\n"], b" " * 65_536),
+    "body with a length": ([OK, b"Content-Length: 999999999999\r\n\r\n"], b" " * 65_536),
+    "chunks": ([CHUNKED], b"400\r\n" + b" " * 1024 + b"\r\n"),
+    "one chunk": ([CHUNKED, b"FFFFFFFFFF\r\n"], b" " * 65_536),
+    "extensions of chunks": ([CHUNKED], b"1;" + b"x" * 5000 + b"\r\n \r\n"),
+    "trailers": ([CHUNKED, b"2\r\n{}\r\n0\r\n"], b"X: " + b"x" * 1000 + b"\r\n"),
+    "body of an error": ([b"HTTP/1.1 503 X\r\n\r\n"], b" " * 65_536),
+}
+
+
+@pytest.mark.parametrize(("begin", "piece"), ENDLESS.values(), ids=ENDLESS)
+def test_an_endless_answer_is_cut_off(begin: list[bytes], piece: bytes) -> None:
+    """Neither a part of it nor the whole is read to the end."""
+    script = sends(itertools.chain(begin, itertools.repeat(piece)))
+    with RawServer(last=script) as server, client(server, timeout=20, retry_for=0) as track:
+        with pytest.raises(UnavailableError):
+            track.send_batch([OPERATION])
+        with app(server, timeout=20, retry_for=0) as app_client, pytest.raises(UnavailableError):
+            app_client.segments()
+
+
+SLOW = {
+    "nothing": ([], b""),
+    "status line": ([], b"H"),
+    "headers": ([OK, b"X: "], b"x"),
+    "interim answers": ([], b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": ([OK, b"Content-Length: 1000000\r\n\r\n"], b" "),
+    "body without a length": ([OK, b"\r\n"], b" "),
+    "chunks": ([CHUNKED], b"1\r\n \r\n"),
+    "body of an error": ([b"HTTP/1.1 503 X\r\n\r\n"], b" "),
+    "body of a 429": ([b"HTTP/1.1 429 X\r\n\r\n"], b" "),
+}
+
+
+@pytest.mark.parametrize(("begin", "piece"), SLOW.values(), ids=SLOW)
+def test_a_slow_answer_ends_with_the_time_of_a_request(begin: list[bytes], piece: bytes) -> None:
+    """A byte now and then does not keep a request alive; retries, waits and answers together are bounded."""
+    script = sends(itertools.chain(begin, itertools.repeat(piece)), pause=0.1)
+    start = time.monotonic()
+    with RawServer(last=script) as server, client(server, timeout=0.4, retry_for=0.6) as track:
+        with pytest.raises(TransientError):
+            track.send_batch([OPERATION])
+        assert track.requests <= 3
+    assert time.monotonic() - start < A_MINUTE
+
+
+UNDOCUMENTED = {
+    "an empty body": answer(b""),
+    "null": answer(b"null"),
+    "a list": answer(b"[]"),
+    "a number": answer(b"0"),
+    "true": answer(b"true"),
+    "a text": answer(b'"ok"'),
+    "not JSON": answer(b"OK"),
+    "two objects": answer(b"{}{}"),
+    "half of JSON": answer(b'{"errors": ['),
+    "half of success": answer(b"{"),
+    "a page": answer(b"<!DOCTYPE html><html><body>maintenance</body></html>"),
+    "a message": answer(b'{"message": "maintenance"}'),
+    "a status": answer(b'{"status": "ok"}'),
+    "a body that is nested too deeply": answer(b'{"errors": ' + b"[" * 100_000),
+    "a message that is not UTF-8": answer(b'{"message": "\xff"}'),
+    "bytes that are not UTF-8": answer(b"\xff\xfe{\0}\0"),
+    "errors that are a text": answer(b'{"errors": "no"}'),
+    "errors that are an object": answer(b'{"errors": {"batch_index": 0}}'),
+    "errors that are texts": answer(b'{"errors": ["no"]}'),
+    "an index that is a text": answer(b'{"errors": [{"batch_index": "0"}]}'),
+    "an index that is a fraction": answer(b'{"errors": [{"batch_index": 0.5}]}'),
+    "a huge index": answer(b'{"errors": [{"batch_index": 99999999999999999999}]}'),
+    "an index beyond the batch": answer(b'{"errors": [{"batch_index": 1}]}'),
+    "a negative index": answer(b'{"errors": [{"batch_index": -1}]}'),
+    "no index": answer(b'{"errors": [{"reason": "invalid"}]}'),
+    "one index of two": answer(b'{"errors": [{"batch_index": 0}, {"batch_index": 5}]}'),
+    "207 without errors": answer(b"{}", status=207),
+    "207 with null": answer(b'{"errors": null}', status=207),
+    "207 with an empty list": answer(b'{"errors": []}', status=207),
+    "207 with a page": answer(b"<html></html>", status=207),
+    "400 with a page": answer(b"<html>Bad Request</html>", status=400),
+    "400 with a message": answer(b'{"message": "Bad Request"}', status=400),
+    "400 with an empty body": answer(b"", status=400),
+    "400 with an empty object": answer(b"{}", status=400),
+    "400 with an empty list": answer(b'{"errors": []}', status=400),
+    "400 with an empty meta": answer(b'{"meta": {}}', status=400),
+    "400 with half of JSON": answer(b'{"errors": [{"batch_index": 0', status=400),
+    **{
+        str(status): answer(b"{}", status=status)
+        for status in (
+            *(201, 202, 203, 205, 206, 226, 299),
+            *(402, 405, 406, 408, 409, 410, 411, 412, 414, 415, 416, 417, 418, 421, 422, 423, 424, 425, 426),
+            *(428, 431, 451, 499, 500, 501, 502, 503, 504, 505, 507, 511, 520, 522, 524, 599, 999),
+        )
+    },
+    "204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "101": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    "103": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("undocumented", UNDOCUMENTED.values(), ids=UNDOCUMENTED)
+def test_an_answer_that_the_api_does_not_document_is_repeated(undocumented: bytes) -> None:
+    """It is never a success, and never a word on a row."""
+    with RawServer(undocumented) as server, client(server) as track:
+        assert track.send_batch([OPERATION]) == []
+        assert track.requests == 2
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    "name", ["a message", "a page", "an empty body", "400 with a page", "204", "201", "422"]
+)
+def test_people_count_as_added_to_a_segment_only_when_the_api_says_so(name: str) -> None:
+    """The rule is the same as for batches."""
+    with RawServer(UNDOCUMENTED[name]) as server, client(server) as track:
+        track.add_to_segment(7, "id", ["1"])
+        assert track.requests == 2
+
+
+@pytest.mark.parametrize("body", [b'{"meta":{"error":"no"}}', b'{"meta":{"errors":["no"]}}'])
+def test_a_refusal_of_people_is_not_repeated(body: bytes) -> None:
+    """A 400 in the shape of the API is an answer."""
+    with RawServer(answer(body, status=400)) as server, client(server) as track:
+        with pytest.raises(RefusedError) as refusal:
+            track.add_to_segment(7, "id", ["1"])
+        assert (track.requests, refusal.value.message) == (1, "no")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        *((status, AddressError) for status in (300, 301, 302, 303, 304, 305, 307, 308, 399, 404)),
+        *((status, CredentialsError) for status in (401, 403)),
+        (407, ConfigurationError),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"meta":{"error":"quoted@example.com"}}'])
+def test_what_a_person_has_to_change_fails_at_once(
+    status: int, error: type[ConfigurationError], body: bytes
+) -> None:
+    """No retry helps, whatever the body is. The message does not repeat it, nor any key."""
+    given = answer(body, status=status, headers=b"Location: https://elsewhere/\r\n")
+    with RawServer(last=given) as server, client(server) as track:
+        with pytest.raises(error, match=str(status)) as raised:
+            track.send_batch([OPERATION])
+        assert track.requests == 1
+        with app(server) as app_client, pytest.raises(ConfigurationError, match=str(status)):
+            app_client.segments()
+    assert SECRET not in str(raised.value)
+    assert "key-12345" not in str(raised.value)
+
+
+def test_a_status_is_enough_where_the_body_is_damaged() -> None:
+    """Wrong credentials are wrong whether or not the rest of the answer arrives."""
+    with RawServer(last=b"HTTP/1.1 401 X\r\nContent-Length: 500\r\n\r\n{") as server, client(server) as track:
+        with pytest.raises(CredentialsError):
+            track.send_batch([OPERATION])
+        assert track.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"caf\xe9 is wrong", "caf\ufffd is wrong"),
+        (b"half \\ud83d of it", "half \ufffd of it"),
+        (b"half \\ude00 of it", "half \ufffd of it"),
+        (b"all \\ud83d\\ude00 of it", "all \U0001f600 of it"),
+        (b"a NUL \\u0000", "a NUL \0"),
+    ],
+)
+def test_a_message_with_half_a_character_is_still_a_verdict(sent: bytes, read: str) -> None:
+    """Customer.io cuts values that it quotes; the character is replaced, and the row is rejected."""
+    body = (
+        b'{"errors":[{"batch_index":0,"reason":"invalid","field":"attributes.a","message":"' + sent + b'"}]}'
+    )
+    with RawServer(answer(body, status=207)) as server, client(server) as track:
+        assert track.send_batch([OPERATION]) == [ItemError(0, "invalid", "attributes.a", read)]
+
+
+def test_an_error_may_have_null_for_all_but_the_index() -> None:
+    """The row is rejected without a reason."""
+    body = {"errors": [{"batch_index": 0, "reason": None, "field": None, "message": None}], "more": 1}
+    with RawServer(answer(json.dumps(body).encode(), status=207)) as server, client(server) as track:
+        assert track.send_batch([OPERATION]) == [ItemError(0, "", "", "")]
+
+
+def test_a_cookie_is_not_sent_back() -> None:
+    """The API has none, and a client that keeps what it is given grows with each answer."""
+    given = answer(headers=b"Set-Cookie: a=b; Path=/\r\n")
+    with RawServer(given, given) as server, client(server) as track:
+        for _ in range(2):
+            track.send_batch([OPERATION])
+        assert not [head for head in server.heads if b"cookie" in head.lower()]
+
+
+# Pauses.
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("", None), ("soon", None), ("-5", 0), ("0", 0), ("007", 7), ("1.5", 1.5), (" 3 ", 3)),
+        *(("1e3", 1000), ("9" * 400, float("inf")), ("inf", float("inf")), ("nan", None), ("0x10", None)),
+        *(("5, 7", None), ("5;7", None), ("²", None), ("\0", None), ("None", None)),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 +9999", None),
+        ("Wed, 99 Foo 2025 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 2015 07:28:00", 0),
+    ],
+)
+def test_any_retry_after_is_read_or_ignored(text: str, seconds: float | None) -> None:
+    """No text makes the client stumble."""
+    assert seconds_of(text) == seconds
+
+
+def test_a_pause_is_never_shorter_than_the_backoff_and_never_longer_than_300_seconds() -> None:
+    """Retry-After can make it longer only, within bounds."""
+    for failures in range(1, 3000, 7):
+        assert 0.25 <= backoff(failures) <= 30
+        assert backoff(failures, 0) >= 0.25
+        assert backoff(failures, -1) >= 0.25
+        assert backoff(failures, 100) == 100
+        assert backoff(failures, float("inf")) == LONGEST_RETRY_AFTER
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("headers", [b"", b"Retry-After: 0\r\n", b"Retry-After: 0\r\nRetry-After: 0\r\n"])
+def test_a_service_in_trouble_is_asked_seldom(status: int, headers: bytes) -> None:
+    """A Retry-After of 0 does not make a client ask as fast as it can."""
+    with (
+        RawServer(last=answer(b"", status=status, headers=headers)) as server,
+        client(server, retry_for=2) as track,
+        pytest.raises(TransientError),
+    ):
+        track.send_batch([OPERATION])
+    assert 2 <= track.requests <= 2 / (FIRST_BACKOFF / 2) + 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_pause_beyond_the_end_is_not_waited_for(status: int) -> None:
+    """The task fails now rather than after a pause without another try."""
+    given = answer(b"", status=status, headers=b"Retry-After: 200\r\n")
+    start = time.monotonic()
+    with RawServer(last=given) as server, client(server) as track:
+        with pytest.raises(TransientError):
+            track.send_batch([OPERATION])
+        assert track.requests == 1
+    assert time.monotonic() - start < A_MINUTE
+
+
+def test_a_burst_of_429_halves_the_pace_once() -> None:
+    """Requests that began before the pace closed belong to one burst, and so do the tries until it opens."""
+    pace = Pace(100)
+    begun = time.monotonic()
+    for _ in range(64):
+        pace.slow_down(begun, None)
+    assert pace.per_second == 50
+    assert not pace.enter()
+    while closed := pace.closed_for():
+        time.sleep(closed)
+    assert pace.enter()  # one may try …
+    assert not pace.enter()  # … and only one
+    pace.slow_down(time.monotonic(), None)
+    assert pace.per_second == 50
+    pace.recover(begun)  # an answer to a request of before
+    assert not pace.enter()
+    pace.recover(time.monotonic())
+    assert pace.enter()
+    assert pace.enter()
+    assert pace.per_second == 52
+    pace.slow_down(time.monotonic(), None)
+    assert pace.per_second == 26
+
+
+def test_all_lanes_pause_together_after_a_429() -> None:
+    """While one asks for a pause, the others do not go on asking."""
+    limited = answer(b"", status=429, headers=b"Retry-After: 1\r\n")
+    with RawServer(limited, limited, limited) as server, client(server, max_concurrent_requests=16) as track:
+        with ThreadPoolExecutor(16) as threads:
+            assert list(threads.map(track.send_batch, [[OPERATION]] * 16)) == [[]] * 16
+        assert track.requests == 16 + 3
+
+
+def test_a_lane_that_waits_behind_a_429_gives_up_in_time() -> None:
+    """Also one that has not asked yet: sixteen lanes do not spend their time one after the other."""
+    start = time.monotonic()
+    with RawServer(last=answer(b"", status=429)) as server, client(server, retry_for=3) as track:
+        with ThreadPoolExecutor(16) as threads:
+            futures = [threads.submit(track.send_batch, [OPERATION]) for _ in range(16)]
+        assert all(isinstance(future.exception(), RateLimitedError) for future in futures)
+    assert time.monotonic() - start < 16 * 3
+
+
+# The App API.
+
+
+def page(activities: int, cursor: str | None) -> bytes:
+    """Write a page of the activity log."""
+    shown = [{"id": str(number)} for number in range(activities)]
+    return answer(json.dumps({"activities": shown, "next": cursor}).encode())
+
+
+def numbered(activities: int) -> Any:
+    """Make a script of pages that never end."""
+    numbers = itertools.count()
+
+    def send(connection: socket.socket) -> None:
+        connection.sendall(page(activities, f"cursor-{next(numbers)}"))
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("script", "pages"),
+    [
+        pytest.param(page(1, "again"), 2, id="the same cursor"),
+        pytest.param(numbered(0), EMPTY_ACTIVITY_PAGES, id="pages without activities"),
+    ],
+)
+def test_an_activity_log_without_an_end_is_left(
+    script: Any, pages: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning says what may be missing."""
+    with RawServer(last=script) as server, app(server) as app_client:
+        list(app_client.activities("failed_attribute_change"))
+        assert app_client.requests == pages
+    assert "not read to its end" in caplog.text
+
+
+def test_an_activity_log_is_bounded_in_pages_and_seconds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Full pages with ever new cursors end as well."""
+    assert ACTIVITY_PAGES <= 1000
+    for bound, value, said in (("PAGES", 5, "5 pages were read"), ("SECONDS", 0, "0 s had passed")):
+        with monkeypatch.context() as patch, RawServer(last=numbered(3)) as server, app(server) as app_client:
+            patch.setattr(f"airflow_provider_cio.track.app_client.ACTIVITY_{bound}", value)
+            list(app_client.activities("failed_attribute_change"))
+            assert app_client.requests <= 5
+        assert said in caplog.text
+
+
+@pytest.mark.parametrize("cursor", ["", None])
+def test_the_last_page_has_no_cursor(cursor: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    """However it says so; then nothing is missing."""
+    with RawServer(page(2, "b"), page(0, "c"), page(1, cursor)) as server, app(server) as app_client:
+        assert [activity.id for activity in app_client.activities("x")] == ["0", "1", "0"]
+    assert "not read" not in caplog.text
+
+
+SEGMENTS = answer(b'{"segments": [{"id": 7, "name": "VIPs", "type": "manual"}]}')
+APP_CALLS: dict[str, tuple[Callable[[AppClient], object], bytes]] = {
+    "segments": (lambda app_client: app_client.segments(), SEGMENTS),
+    "activities": (lambda app_client: list(app_client.activities("x")), page(0, None)),
+    "create_segment": (lambda app_client: app_client.create_segment("VIPs"), SEGMENTS),
+}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("call", APP_CALLS)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(
+            "a message",
+            "a page",
+            "an empty body",
+            "null",
+            "a list",
+            "half of JSON",
+            "204",
+            "201",
+            "418",
+            "500",
+        ),
+        *("400 with a page", "207 without errors", "a body that is nested too deeply", "400 with a message"),
+    ],
+)
+def test_the_app_api_is_asked_again_after_an_answer_that_it_does_not_document(call: str, bad: str) -> None:
+    """For each of its calls."""
+    make, good = APP_CALLS[call]
+    with RawServer(UNDOCUMENTED[bad], last=good) as server, app(server) as app_client:
+        make(app_client)
+        assert app_client.requests == 2
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_segment_is_not_created_twice_when_an_answer_is_lost() -> None:
+    """Names are not unique: before it is repeated, the request may have had its effect."""
+    created = answer(b'{"segment": {"id": 8, "name": "VIPs", "type": "manual"}}')
+    none = answer(b'{"segments": []}')
+    with RawServer(b"", SEGMENTS) as server, app(server) as app_client:
+        assert app_client.create_segment("VIPs").id == 7
+        assert [head.split()[0] for head in server.heads] == [b"POST", b"GET"]
+    with RawServer(b"", none, created) as server, app(server) as app_client:
+        assert app_client.create_segment("VIPs").id == 8
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_name_that_customerio_does_not_accept_is_a_configuration_error(status: int) -> None:
+    """What Customer.io answers is not repeated: it can quote anything."""
+    body = b'{"errors": [{"detail": "quoted@example.com is taken", "status": "400"}]}'
+    with RawServer(answer(body, status=status)) as server, app(server) as app_client:
+        with pytest.raises(ConfigurationError, match="segment named 'VIPs'") as error:
+            app_client.create_segment("VIPs")
+        assert app_client.requests == 1
+    assert SECRET not in str(error.value)
+
+
+def test_a_token_of_a_service_account_names_the_workspace() -> None:
+    """Such a token may have several."""
+    with RawServer(SEGMENTS) as server, app(server, workspace_id="123") as app_client:
+        app_client.segments()
+        assert b"X-Workspace-Id: 123" in server.heads[0]
