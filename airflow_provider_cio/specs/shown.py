@@ -42,7 +42,7 @@ def spec_text(spec: SyncSpec) -> str:
 def _mapping(values: dict[str, Any], indent: str) -> Iterator[str]:
     """Write a mapping as lines. PyYAML would take ten times as long, at every parse of every spec."""
     for key, value in values.items():
-        name = f"{indent}{_text(key, indent)}"
+        name = f"{indent}{_line(key)}"
         if isinstance(value, dict) and value:
             yield f"{name}:"
             yield from _mapping(value, f"{indent}  ")
@@ -68,6 +68,11 @@ def _text(value: Any, indent: str) -> str:
         sign = {"": "|-", "\n": "|"}.get(end, "|+")
         shown = value.removesuffix("\n").split("\n")
         return f"{sign}\n" + "\n".join(f"{indent}  {line}" if line else "" for line in shown)
+    return _line(value)
+
+
+def _line(value: str) -> str:
+    """Write a text in one line."""
     if value.isprintable() and not _NEEDS_QUOTES(value) and value.lower() not in _WORDS:
         return value
     quoted = json.dumps(value, ensure_ascii=False)

@@ -62,6 +62,47 @@ def test_validate_lists_the_mistakes_of_all_files(tmp_path: Path) -> None:
     assert [(fault["line"], fault["column"]) for fault in found["faults"]] == [(6, 8), (1, 1)]
 
 
+ADVISED = """\
+name: password_resets
+workspace: production
+postgres_conn_id: warehouse
+people:
+  query: |
+    SELECT id FROM people
+    WHERE changed_on::date >= to_timestamp({{ last_sync_time }})
+    LIMIT 500
+"""
+
+
+def test_validate_warns_of_what_is_probably_not_meant(tmp_path: Path) -> None:
+    """A limit and a date beside the last sync time, and a name that Airflow masks; exit status 0."""
+    (tmp_path / "a.yaml").write_text(ADVISED)
+    (tmp_path / "b.yaml").write_text(
+        ADVISED.replace("password_resets", "b").replace("{{ last_sync_time }}", "0")
+    )
+    done = airflow_command("customerio", "validate", str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "2 specs are valid\n")
+    for head in (
+        "a.yaml:1:7: warning: Airflow takes name for the name of a secret",
+        "a.yaml:7:21: warning: a date is compared with a time of day",
+        "a.yaml:8:5: warning: LIMIT together with last_sync_time: the rows beyond it are lost",
+    ):
+        assert f"{tmp_path}/{head}" in done.stderr
+    assert done.stderr.count("warning") == 3
+    done = airflow_command("customerio", "validate", str(tmp_path), "--format", "json")
+    assert done.returncode == 0
+    found = json.loads(done.stdout)
+    assert (len(found["valid"]), found["faults"]) == (2, [])
+    assert [(each["line"], each["column"]) for each in found["warnings"]] == [(1, 7), (7, 21), (8, 5)]
+    done = airflow_command("customerio", "validate", str(tmp_path), "--format", "github")
+    assert done.returncode == 0
+    places = [(1, 7), (7, 21), (8, 5)]
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(places)
+    for line, (number, column) in zip(lines, places, strict=True):
+        assert line.startswith(f"::warning file={tmp_path}/a.yaml,line={number},col={column}::")
+
+
 def test_validate_shows_what_specs_become(tmp_path: Path) -> None:
     """Each with its defaults."""
     (tmp_path / "defaults.yaml").write_text("owner: growth\n")

@@ -5,10 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import pendulum
 import pytest
+from airflow.sdk import DAG, CronTriggerTimetable
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import TimeRestriction
+from airflow.utils.dates import cron_presets
 from croniter import croniter
 
-from airflow_provider_cio.specs.schedules import crons_for, spread_offset
+from airflow_provider_cio.specs.schedules import PRESETS, checked_cron, crons_for, spread_offset
 from tests.specs.conftest import GOOD
 
 if TYPE_CHECKING:
@@ -59,3 +64,82 @@ def test_a_spread_sync_has_a_minute_of_its_own(folder: Folder) -> None:
     assert len(crons) > 25
     assert folder.load(text).crons == folder.load(text).crons == ["47 * * * *"]
     assert spread_offset("a", dt.timedelta(minutes=1)) == 0
+
+
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "*/30 * * * *",
+        "0 0 L * *",
+        "0 0 * * L5",
+        "0 0 * * 1#2",
+        "0 0 * * fri#2",
+        "0 0 1 JAN *",
+        "0 0 * jan-dec mon",
+        "0 0 * * MON-FRI",
+        "0 0 * * 7",
+        "0 0 15W * *",
+        "0 0 ? * *",
+        "5-1 * * * *",
+        "* 22-2 * * *",
+        "*/61 * * * *",
+        "  0\t0  * * *\n",
+        "0 0 29 2 *",
+        *PRESETS,
+    ],
+)
+def test_a_cron_expression_that_is_accepted_runs_in_airflow(cron: str) -> None:
+    """Its scheduler makes the same times of it, each time that it looks."""
+    dag = DAG("a", schedule=CronTriggerTimetable(checked_cron(cron), timezone="Europe/Berlin"))
+    times = []
+    for _ in range(2):
+        timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+        timetable.validate()
+        restriction = TimeRestriction(pendulum.datetime(2026, 3, 28, 12), None, catchup=True)
+        info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+        assert info
+        times.append(info.run_after)
+    assert times[0] == times[1]
+
+
+@pytest.mark.parametrize(
+    ("cron", "message"),
+    [
+        ("R * * * *", "has R or H, a time at random"),
+        ("R(0-5) * * * *", "has R or H, a time at random"),
+        ("0 r * * *", "has R or H, a time at random"),
+        ("H H * * *", "has R or H, a time at random"),
+        ("H(1-3) * * * *", "has R or H, a time at random"),
+        ("@reboot", "is no cron expression"),
+        ("@once", "is no cron expression"),
+        ("@continuous", "is no cron expression"),
+        ("@midnight", "is no cron expression"),
+        ("@Daily", "is no cron expression"),
+        ("* * * * * *", "is no cron expression"),
+        ("0 0 1 1 * 0 2027", "is no cron expression"),
+        ("* * * *", "is no cron expression"),
+        ("60 * * * *", "is no cron expression"),
+        ("-1 * * * *", "is no cron expression"),
+        ("*/0 * * * *", "is no cron expression"),
+        ("*/1.5 * * * *", "is no cron expression"),
+        ("1,2,,3 * * * *", "is no cron expression"),
+        ("0 0 0 * *", "is no cron expression"),
+        ("0 0 * * 8", "is no cron expression"),
+        ("0 0 * * 5L", "is no cron expression"),
+        ("0 0 * * 1#6", "is no cron expression"),
+        ("0 0 L-3 * *", "is no cron expression"),
+        ("٣ * * * *", "is no cron expression"),
+        ("0 0 31 2 *", "never fires"),
+        ("0 0 1 * L1", "never fires"),
+        ("", "is no cron expression"),
+    ],
+)
+def test_a_cron_expression_that_airflow_would_not_run_is_refused(cron: str, message: str) -> None:
+    """Also those that croniter reads and that mean another time whenever one looks."""
+    with pytest.raises(ValueError, match=message):
+        checked_cron(cron)
+
+
+def test_the_names_of_schedules_are_those_of_airflow() -> None:
+    """Its timetables know no others."""
+    assert cron_presets == PRESETS

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import jinja2
 import pytest
 
-from airflow_provider_cio.specs.templates import template_faults
+from airflow_provider_cio.specs.templates import sql_of, template_faults
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,11 @@ from airflow_provider_cio.specs.templates import template_faults
         "SELECT '{{ var.value.get('plan', 'free') }}', {{ var.json.limits.rows | int }}",
         "{% if last_sync_time %}SELECT 1{% else %}SELECT 2{% endif %}",
         "{% set since = last_sync_time %}SELECT {{ since }}",
+        "SELECT '{{ last_sync_time }}'",
+        "SELECT {{ var.value['plan'] }}, {{ var.json.get('limits').rows }}",
+        "SELECT 1 {% for plan in var.json.plans | sort %}, '{{ plan }}' AS p{{ loop.index }}{% endfor %}",
+        "SELECT '{% raw %}{{1,2},{3,4}}{% endraw %}'::int[], {# a note #} 1",
+        "SELECT ROW('{a}'), '{1,2}'::int[], '%'",
     ],
 )
 def test_the_last_sync_time_and_variables_may_be_used(query: str) -> None:
@@ -40,3 +46,80 @@ def test_anything_else_is_a_mistake_at_its_place(
     (fault,) = template_faults(query)
     assert (fault.line, fault.column, fault.length) == place
     assert message in fault.message
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("{% include 'shared/cte.sql' %}", "{% include %} is not allowed: a query may have if, set, raw"),
+        ("{% import 'a' as a %}SELECT 1", "{% import %} is not allowed"),
+        ("{% from 'a' import b %}SELECT 1", "{% from %} is not allowed"),
+        ("{% extends 'a' %}", "{% extends %} is not allowed"),
+        ("{% block a %}{% endblock %}", "{% block %} is not allowed"),
+        ("{% macro a() %}{% endmacro %}SELECT 1", "{% macro %} is not allowed"),
+        ("{% filter upper %}SELECT 1{% endfilter %}", "{% filter %} is not allowed"),
+        ("{% with a = 1 %}SELECT 1{% endwith %}", "{% with %} is not allowed"),
+        ("{% do last_sync_time %}", "Encountered unknown tag 'do'"),
+        ("SELECT {{ last_sync_time is odds }}", "No test named 'odds'"),
+        ("{% for n in range(10**9) %}{{ n }}{% endfor %}", "a loop may only go over a Variable"),
+        ("{% for n in 'ab' * 10**9 %}{{ n }}{% endfor %}", "a loop may only go over a Variable"),
+        (
+            "{% for a in var.json.a %}{% for b in var.json.b %}{{ b }}{% endfor %}{% endfor %}",
+            "a loop may only go over a Variable",
+        ),
+        ("SELECT {{ last_sync_time.foo.bar }}", "last_sync_time is a number and has nothing called foo"),
+        ("SELECT {{ last_sync_time.__class__ }}", "__class__ cannot be used: it begins with _"),
+        ("SELECT {{ var.value.get.__globals__ }}", "__globals__ cannot be used"),
+        ("SELECT {{ var }}", "var needs the key of a Variable"),
+        ("SELECT {{ var.value }}", "var needs the key of a Variable"),
+        ("SELECT {{ var.valeu.key }}", "var has value and json, not valeu: did you mean value?"),
+        ("SELECT {{ last_sync_time }", "the template cannot be read"),
+        ("SELECT {{ last_sync_time }} {% if %}", "the template cannot be read"),
+        ("SELECT {% if last_sync_time %}1", "the template cannot be read"),
+    ],
+)
+def test_what_a_query_does_not_need_is_refused(query: str, message: str) -> None:
+    """What would fail at run, read other files, or never end."""
+    assert message in " ".join(fault.message for fault in template_faults(query))
+
+
+@pytest.mark.parametrize(
+    ("sql", "fix"),
+    [
+        ("note LIKE '{%'", "{% raw %}'{%'{% endraw %}"),
+        ("tags && '{{1,2},{3,4}}'::int[]", "{% raw %}'{{1,2},{3,4}}'{% endraw %}"),
+        ("tags && '{{1,2}}'::int[]", "{% raw %}'{{1,2}}'{% endraw %}"),
+        ("tags && '{{a,b}}'::text[]", "{% raw %}'{{a,b}}'{% endraw %}"),
+        ("note = '{#'", "{% raw %}'{#'{% endraw %}"),
+        ("note = '{# a #}'", "{% raw %}'{# a #}'{% endraw %}"),
+        ('"{%" = 1', '{% raw %}"{%"{% endraw %}'),
+        ('data @> \'{"a": {"b": {{}}}}\'', '{% raw %}\'{"a": {"b": {{}}}}\'{% endraw %}'),
+    ],
+)
+def test_braces_of_sql_are_refused_with_what_to_write(sql: str, fix: str) -> None:
+    """Jinja would read them; the fix that is named works."""
+    query = f"SELECT 1\nFROM people WHERE {sql}"
+    faults = template_faults(query)
+    assert faults
+    assert all(fault.line == 2 for fault in faults)
+    assert any(f"write {fix}" in fault.message for fault in faults), faults
+    quoted = fix.removeprefix("{% raw %}").removesuffix("{% endraw %}")
+    mended = query.replace(quoted, fix)
+    assert template_faults(mended) == []
+    assert jinja2.Environment(autoescape=False).from_string(mended).render() == query  # noqa: S701 - SQL
+
+
+@pytest.mark.parametrize(
+    ("query", "sql"),
+    [
+        ("SELECT {{ last_sync_time }}", "SELECT 00000000000000000000"),
+        ("SELECT '{{ var.value.a }}';", f"SELECT '{'0' * 17}';"),
+        ("SELECT {% raw %}'{{'{% endraw %}", "SELECT " + " " * 9 + "'{{'" + " " * 12),
+        ("SELECT {# ; #} 1", "SELECT         1"),
+        ("{{ var.value.query }}", None),
+        ("{% if last_sync_time %}SELECT 1{% else %}SELECT 2{% endif %}", None),
+    ],
+)
+def test_sql_is_seen_without_its_templates(query: str, sql: str | None) -> None:
+    """At the same places; not at all where it is only known when it is rendered."""
+    assert sql_of(query) == sql

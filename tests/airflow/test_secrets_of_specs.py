@@ -1,0 +1,313 @@
+"""What Airflow shows of specs never holds what their notifiers are given, whatever the spelling."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from airflow.serialization.serialized_objects import DagSerialization
+
+from airflow_provider_cio.dag_factory import build_dags
+from airflow_provider_cio.specs import SpecFolder
+from airflow_provider_cio.specs.shown import spec_text
+from tests.airflow.test_cli import GOOD
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKEN = "xoxb-hush"
+NOTIFIER = "airflow.sdk.BaseNotifier"
+TOLD = f"notifier: {NOTIFIER}, arguments: {{context: {TOKEN}}}"
+ANCHORED = f"[{{notifier: {NOTIFIER}, arguments: {{context: &t {TOKEN}}}}}]"
+LISTED = f"- notifier: {NOTIFIER}\n  arguments:\n    context: {TOKEN}\n"
+
+#: Specs that can be used.
+USABLE = {
+    "block": f"on_failure:\n{LISTED}",
+    "indented by one": f"on_failure:\n - notifier: {NOTIFIER}\n   arguments:\n    context: {TOKEN}\n",
+    "flow": f"on_failure: [{{{TOLD}}}]\n",
+    "flow over lines": f"on_failure: [\n{{{TOLD}\n}}]\n",
+    "escaped key": f'"on_fail\\x75re": [{{{TOLD}}}]\n',
+    "quoted key": f"'on_failure':\n{LISTED}",
+    "key with a question mark": f"? on_failure\n: [{{{TOLD}}}]\n",
+    "tagged key": f"!!str on_failure: [{{{TOLD}}}]\n",
+    "comment": f"# {TOKEN}\nowner: growth # {TOKEN}\n",
+    "anchor": f"on_failure: &n [{{{TOLD}}}]\non_success: *n\n",
+    "anchor of the token": f"on_failure: [{{notifier: {NOTIFIER}, arguments: {{context: &t {TOKEN}}}}}, "
+    f"{{notifier: {NOTIFIER}, arguments: {{context: *t}}}}]\n",
+    "merge key": f"on_failure: [&n {{{TOLD}}}, {{<<: *n}}]\n",
+    "folded": f"on_failure:\n- notifier: {NOTIFIER}\n  arguments:\n    context: >\n     {TOKEN}\n",
+    "skipped": f"on_skipped:\n{LISTED}",
+}
+
+#: Specs that cannot be used, each with a mistake near the token.
+BROKEN = {
+    # YAML's own mistakes
+    "no YAML on its line": f"on_failure: [{{{TOLD}: {TOKEN}}}]\n",
+    "an open quote": f"on_failure: [{{notifier: a.B, arguments: {{context: '{TOKEN}}}}}]\n",
+    "a bad escape": f'on_failure: [{{notifier: a.B, arguments: {{context: "{TOKEN}\\q"}}}}]\n',
+    "a tab": f"on_failure:\n\t- context: {TOKEN}\n",
+    "an alias that is not": f"on_failure: *{TOKEN}\n",
+    "an anchor that is not": f"on_failure: &{TOKEN}\n",
+    "an own tag": f"on_failure: !{TOKEN} x\n",
+    "a directive": f"%{TOKEN}\n---\n",
+    "a star": f"on_failure: [{{{TOLD}, x: *{TOKEN}}}]\n",
+    "a control character": f"on_failure: [{{notifier: a.B, arguments: {{context: {TOKEN}\x01}}}}]\n",
+    "too deep": f"on_failure: [{{notifier: a.B, arguments: {{context: {TOKEN}, x: {'[' * 200}}}}}]\n",
+    # keys twice
+    "a key twice": f"on_failure: [{{notifier: a.B, notifier: a.C, arguments: {{context: {TOKEN}}}}}]\n",
+    "the token as a key, twice": f"on_failure: [{{notifier: a.B, arguments: {{{TOKEN}: 1, {TOKEN}: 2}}}}]\n",
+    "on_failure twice": f"on_failure: [{{{TOLD}}}]\non_failure: [{{{TOLD}}}]\n",
+    # mistakes in the notifier
+    "an unknown notifier": f"on_failure: [{{notifier: a.B, arguments: {{context: {TOKEN}}}}}]\n",
+    "the token as notifier": f"on_failure: [{{notifier: {TOKEN}}}]\n",
+    "the token in its place": f"on_failure: {TOKEN}\n",
+    "the token in the list": f"on_failure: [{TOKEN}]\n",
+    "the token as arguments": f"on_failure: [{{notifier: {NOTIFIER}, arguments: {TOKEN}}}]\n",
+    "the token as an argument's name": f"on_failure: [{{notifier: {NOTIFIER}, arguments: {{{TOKEN}}}}}]\n",
+    "the token as a key": f"on_failure: [{{notifier: {NOTIFIER}, {TOKEN}: 1}}]\n",
+    "a mapping": f"on_failure: {{{TOLD}}}\n",
+    "a wrong key": f"on_failure: [{{notifier: {NOTIFIER}, argument: {{context: {TOKEN}}}}}]\n",
+    "an unknown argument": f"on_failure: [{{notifier: {NOTIFIER}, arguments: {{contxt: {TOKEN}}}}}]\n",
+    # mistakes elsewhere
+    "on the same line": f"schedule: {{every: 50 minutes}} # {TOKEN}\n",
+    "a misspelt key": f"on_failur: [{{{TOLD}}}]\n",
+    "a key in capitals": f"ON_FAILURE: [{{{TOLD}}}]\n",
+    "an unknown key": f"x: &t {TOKEN}\n",
+    "its alias elsewhere": f"on_failure: {ANCHORED}\nnulls: *t\n",
+    "its alias as an owner": f"on_failure: {ANCHORED}\nowner: *t\n",
+    "its alias as a key": f"on_failure: {ANCHORED}\n*t : 1\n",
+    "merged at the top": f"<<: {{on_failure: [{{{TOLD}}}], nulls: drop}}\n",
+    "below another key": f"  on_failure: [{{{TOLD}}}]\n",
+    "below another key, merged": f"  <<: {{on_failure: [{{{TOLD}}}]}}\n",
+    "below a schedule": f"schedule: {{every: 1 hour, on_failure: [{{{TOLD}}}]}}\n",
+    "in a list of a mapping": f"tags: [{{on_failure: {TOKEN}}}]\n",
+    "in place of a text": f"nulls: {{on_failure: {TOKEN}}}\n",
+    "in place of a mapping": f"schedule: [{{on_failure: {TOKEN}}}]\n",
+    "two documents": f"---\non_failure: [{{{TOLD}}}]\n",
+}
+
+
+@pytest.fixture
+def shown(tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Shown:
+    return Shown(tmp_path, caplog, capsys)
+
+
+class Shown:
+    """All that Airflow has of the DAGs of a folder, and all that is printed."""
+
+    def __init__(
+        self, folder: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder = folder
+        self._caplog = caplog
+        self._capsys = capsys
+
+    def of(self, text: str, *, defaults: str = "") -> tuple[str, set[str]]:
+        """Build the DAG of a spec; give all that is shown, and the DAG's tags."""
+        (self.folder / "a.yaml").write_text(text)
+        (self.folder / "defaults.yaml").write_text(defaults)
+        with self._caplog.at_level(logging.DEBUG):
+            (dag,) = build_dags(self.folder).values()
+        out, err = self._capsys.readouterr()
+        return json.dumps(DagSerialization.to_dict(dag)) + self._caplog.text + out + err, set(dag.tags)
+
+
+@pytest.mark.parametrize("where", ["spec", "defaults"])
+@pytest.mark.parametrize("spelling", USABLE)
+def test_what_a_notifier_is_given_is_not_shown(shown: Shown, spelling: str, where: str) -> None:
+    """Docs are made of what was understood; they say that there is a notifier, and no more."""
+    more = USABLE[spelling]
+    text, tags = shown.of(GOOD + more) if where == "spec" else shown.of(GOOD, defaults=more)
+    assert "spec-error" not in tags, text
+    assert TOKEN not in text
+    assert (NOTIFIER in text) is ("comment" not in spelling)
+
+
+@pytest.mark.parametrize("where", ["spec", "line", "defaults"])
+@pytest.mark.parametrize("mistake", BROKEN)
+def test_a_mistake_beside_a_secret_is_shown_without_it(shown: Shown, mistake: str, where: str) -> None:
+    """By its place and a sentence; a line is shown only where nothing on it can be secret."""
+    more = BROKEN[mistake]
+    if where == "defaults":
+        text, tags = shown.of(GOOD, defaults=more)
+    elif where == "line" and not more.startswith(("%", " ", "---")):
+        text, tags = shown.of(GOOD + "nulls: drop\n" + more + "retries: two\n")
+    else:
+        text, tags = shown.of(more + GOOD if more.startswith("%") else GOOD + more)
+    # Without a spec above them, two of these are no mistakes.
+    assert "spec-error" in tags or (where == "defaults" and more.startswith((" ", "---")))
+    assert TOKEN not in text
+
+
+def test_the_line_of_a_mistake_in_one_line_with_a_secret_is_not_shown(shown: Shown) -> None:
+    """Where all of a spec is on one line, as in JSON."""
+    content = {
+        "name": "a",
+        "workspace": "w",
+        "postgres_conn_id": "c",
+        "people": {"query": "SELECT 1"},
+        "nulls": "drop",
+    }
+    text, _ = shown.of(json.dumps(content))
+    assert "nulls cannot be drop" in text
+    assert "^^^^" in text
+    text, _ = shown.of(
+        json.dumps({**content, "on_failure": [{"notifier": "a.B", "arguments": {"x": TOKEN}}]})
+    )
+    assert "nulls cannot be drop" in text
+    assert TOKEN not in text
+
+
+HOSTILE = """
+import sys
+from airflow.sdk import BaseNotifier
+
+class Plain(BaseNotifier):
+    def notify(self, context): ...
+
+class Exits(Plain):
+    def __init__(self, token): sys.exit(token)
+
+class Ends(Plain):
+    def __init__(self, token): raise GeneratorExit(token)
+
+class Refuses(Plain):
+    def __init__(self, token): raise ValueError(f"bad token {token}")
+
+class Unspeakable(Exception):
+    def __str__(self): raise RuntimeError("no")
+
+class Silent(Plain):
+    def __init__(self, token): raise Unspeakable
+
+class Hidden(Plain):
+    def __init__(self, token=""): super().__init__()
+    def __repr__(self): raise RuntimeError("no repr")
+    __str__ = __repr__
+
+def __getattr__(name): raise RuntimeError(name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("notifier", "message"),
+    [
+        ("hostile.Exits", "Exits refuses these arguments: SystemExit"),
+        ("hostile.Ends", "Ends refuses these arguments: GeneratorExit"),
+        ("hostile.Refuses", "Refuses refuses these arguments: ValueError"),
+        ("hostile.Silent", "Silent refuses these arguments: Unspeakable"),
+        ("hostile.Missing", "hostile.Missing cannot be imported: RuntimeError"),
+        ("exiting.Any", "exiting.Any cannot be imported: SystemExit"),
+        ("wrong.Any", "wrong.Any cannot be imported: SyntaxError"),
+        ("hostile.Hidden", ""),
+    ],
+)
+def test_a_notifier_that_fails_breaks_its_own_spec_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notifier: str, message: str
+) -> None:
+    """Whatever it raises; the type is shown, its words are not, since they may quote an argument."""
+    (tmp_path / "hostile.py").write_text(HOSTILE)
+    (tmp_path / "exiting.py").write_text("import sys\nsys.exit(3)\n")
+    (tmp_path / "wrong.py").write_text("class\n")
+    (tmp_path / "syncs").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in ("hostile", "exiting", "wrong"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    (tmp_path / "syncs" / "good.yaml").write_text(GOOD)
+    told = f"on_failure: [{{notifier: {notifier}, arguments: {{token: {TOKEN}}}}}]\n"
+    (tmp_path / "syncs" / "told.yaml").write_text(GOOD.replace("name: a", "name: told") + told)
+    dags = build_dags(tmp_path / "syncs")
+    assert "spec-error" not in dags["customerio.production.a"].tags
+    broken = dags["customerio.production.told"]
+    assert ("spec-error" in broken.tags) is bool(message)
+    assert message in (broken.doc_md or "")
+    assert TOKEN not in json.dumps(DagSerialization.to_dict(broken))
+
+
+@pytest.mark.parametrize(
+    "text", ["```\n# Not a title", "a ```` b", "~~~\n<script>alert(1)</script>", "`" * 50]
+)
+def test_a_spec_stays_within_its_block_in_the_docs(tmp_path: Path, text: str) -> None:
+    """Rows of backticks in a query, a description or a name end no block of code."""
+    (tmp_path / "a.yaml").write_text(
+        GOOD.replace("SELECT 1 AS id", json.dumps(f"SELECT 1 -- {text}"))
+        + f"description: {json.dumps(text)}\npostgres_conn_id: {json.dumps(text)}\n".replace(
+            "postgres_conn_id", "owner"
+        )
+    )
+    (dag,) = build_dags(tmp_path).values()
+    assert "spec-error" not in dag.tags
+    lines = str(dag.doc_md).splitlines()
+    fence = next(line for line in lines if line.startswith("```") and line.endswith("yaml")).removesuffix(
+        "yaml"
+    )
+    begin = lines.index(f"{fence}yaml")
+    assert lines.index(fence, begin + 1) == len(lines) - 1
+    assert all(line.startswith(">") for line in lines[: text.count("\n") + 1])
+
+
+def test_a_broken_spec_stays_within_its_block_in_the_docs(tmp_path: Path) -> None:
+    """Its line may have backticks, too."""
+    (tmp_path / "a.yaml").write_text(GOOD + 'nulls: "````"\n')
+    (dag,) = build_dags(tmp_path).values()
+    assert str(dag.doc_md).count("`````") == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "on",
+        "1",
+        "a: b",
+        "a #b",
+        "é",
+        "💥",
+        " a",
+        "a ",
+        "",
+        "'",
+        '"',
+        "\\",
+        "a\nb",
+        "a\n\n",
+        "\na",
+        "a\n b\n",
+        "  a\nb",
+        "\t",
+        "a\tb",
+        "a\rb\n",
+        "a\x85b",
+        "\u2028",
+        "\ufeff",
+        "\x7f",
+        "- a",
+        "? a",
+        "{{ a }}",
+        "#",
+        "null",
+        "~",
+        "*a",
+        "a:",
+        "a\n\n\nb",
+        "a \nb",
+        "0x1",
+        "1_000",
+        "2026-01-01",
+        "=",
+        "<<",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ],
+)
+def test_what_is_shown_of_a_spec_is_the_same_spec(tmp_path: Path, value: str) -> None:
+    """Read again, it has the same values, whatever they are."""
+    path = tmp_path / "a.yaml"
+    written, key = (json.dumps(text, ensure_ascii=value != "💥") for text in (value, value or "a"))
+    path.write_text(GOOD + f"description: {written}\nowner_links: {{{key}: {key}}}\n")
+    spec = SpecFolder(tmp_path).load(path)
+    path.write_text(spec_text(spec))
+    again = SpecFolder(tmp_path).load(path)
+    assert (again.description, again.owner_links) == (spec.description, spec.owner_links)
