@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -286,7 +287,7 @@ def _rebuilt(text: str, chance: random.Random) -> bytes:
         if isinstance(holder, dict) and chance.randrange(3) == 0:
             holder[chance.choice((str(key).upper(), f"{key}s", "<<", "", key))] = holder.pop(key)
         else:
-            holder[key] = chance.choice(_VALUES)
+            holder[key] = deepcopy(chance.choice(_VALUES))
     style = chance.choice(("block", "flow", "json"))
     if style == "json":
         return json.dumps(content, default=str).encode(errors="replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import ChainMap
+from collections import ChainMap, Counter
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from airflow_provider_cio.specs.advice import masked_name, query_advice
-from airflow_provider_cio.specs.document import Document
+from airflow_provider_cio.specs.document import NOTIFIERS, Document
 from airflow_provider_cio.specs.faults import (
     MAX_FAULTS,
     Fault,
@@ -25,6 +25,7 @@ from airflow_provider_cio.specs.faults import (
 from airflow_provider_cio.specs.files import UnreadableError, lies_in, read_text
 from airflow_provider_cio.specs.messages import fault_of, known_keys
 from airflow_provider_cio.specs.model import Defaults, SyncSpec
+from airflow_provider_cio.specs.reader import NotYamlError, read
 from airflow_provider_cio.specs.sql import SqlFault, not_one_select
 from airflow_provider_cio.specs.templates import LINES, sql_of, template_faults
 
@@ -39,6 +40,7 @@ _ENDINGS = (".yaml", ".yml")
 _DEFAULTS = ("defaults.yaml", "defaults.yml")
 _QUERIES = ("people", "objects", "relationships")
 _KEYS = known_keys(SyncSpec)
+_NAME = re.compile(r"[a-z0-9_]+").fullmatch
 #: To look for a similar name among more would take longer than all else.
 _COMPARED_NAMES = 200
 #: A query of 3,000 lines. A look at its words takes up to 2 µs for each character.
@@ -79,13 +81,13 @@ class SpecFolder:
         seen: set[str] = set()
         self._walk(os.fspath(self.root), found, links, seen)
         while links:
-            links.sort(reverse=True)
-            link = links.pop()
-            target = os.path.realpath(link)
-            if not lies_in(target, self._resolved) and target != self._resolved:
-                found.append(link)
-            elif target not in seen:
-                self._walk(link, found, links, seen)
+            links, more = [], sorted(links)
+            for link in more:
+                target = os.path.realpath(link)
+                if lies_in(target, self._resolved) or target == self._resolved:
+                    self._walk(link, found, links, seen)
+                else:
+                    found.append(link)
         return [Path(path) for path in sorted(found)]
 
     @staticmethod
@@ -199,10 +201,14 @@ class SpecFolder:
             return ""
 
     def _plain_value(self, path: Path, key: str) -> str | None:
-        """Find a name in a file that may not be YAML."""
-        pattern = rf"^{key}:[ \t]*[\"']?([a-z0-9_]+)[\"']?[ \t]*(?:#.*)?$"
-        found = re.search(pattern, self.text(path), re.MULTILINE)
-        return found and found.group(1)
+        """Find a name in a file, also in one that is not YAML."""
+        text = self.text(path)
+        try:
+            content = read(text, NOTIFIERS).value
+        except NotYamlError:
+            return _name_in_text(text, key)
+        value = content.get(key) if isinstance(content, dict) else None
+        return value if isinstance(value, str) and _NAME(value) else None
 
     def _document(self, path: Path) -> Document:
         return Document(path, self._resolved, _KEYS)
@@ -286,6 +292,17 @@ class SpecFolder:
         """Tell whether a folder is this one, or lies in it: names of other files are not shown."""
         target = os.path.realpath(folder)
         return target == self._resolved or lies_in(target, self._resolved)
+
+
+def _name_in_text(text: str, key: str) -> str | None:
+    """Find a name at the begin of a line, unless in brackets or quotes, where arguments are."""
+    pattern = rf"^{key}:[ \t]*[\"']?([a-z0-9_]+)[\"']?[ \t]*(?:#.*)?$"
+    found = re.search(pattern, text, re.MULTILINE)
+    if not found:
+        return None
+    before = Counter(text[: found.start()])
+    closed = before["["] == before["]"] and before["{"] == before["}"]
+    return found.group(1) if closed and not (before['"'] % 2 or before["'"] % 2) else None
 
 
 def _faults_of(error: ValidationError, documents: Sequence[Document], model: type[BaseModel]) -> list[Fault]:

@@ -20,7 +20,7 @@ _LEFT_OUT: dict[str, Any] = {
     **{key: {"__all__": {"arguments": True}} for key in ("on_success", "on_failure", "on_skipped")},
 }
 #: A text that YAML reads as the same text without quotes, unless it is one of its words.
-_NEEDS_QUOTES = re.compile(r"(?![A-Za-z_])|.*?(?::(?:\s|$)|\s#|\s$)", re.DOTALL).match
+_NEEDS_QUOTES = re.compile(r"(?![A-Za-z_]|[0-9]+ [a-z])|.*?(?::(?:\s|$)|\s#|\s$)", re.DOTALL).match
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 #: What JSON and YAML escape differently, and what ends a line in YAML: written as escapes.
 _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ufeff]")

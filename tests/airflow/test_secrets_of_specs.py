@@ -162,6 +162,22 @@ def test_the_line_of_a_mistake_in_one_line_with_a_secret_is_not_shown(shown: Sho
     assert TOKEN not in text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: [1]\non_failure: [{{notifier: a.B, arguments: {{\nname: {}\n}}}}]\n",
+        "on_failure: [{{notifier: a.B, arguments: {{\nname: {}\n}}}}\n",
+        'on_failure:\n- notifier: a.B\n  arguments:\n    x: "\nname: {}\n"\n[',
+        "on_failure: {{arguments: {{\nworkspace: {}\n}}}}\nname: a\n]",
+    ],
+)
+def test_an_argument_that_looks_like_a_name_names_no_dag(shown: Shown, text: str) -> None:
+    """Whether or not the file is YAML: a name is looked for at the top level only."""
+    text, tags = shown.of(text.format("hush_hush") + "workspace: production\n")
+    assert "spec-error" in tags
+    assert "hush" not in text
+
+
 HOSTILE = """
 import sys
 from airflow.sdk import BaseNotifier

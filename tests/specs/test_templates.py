@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import jinja2
 import pytest
 
+from airflow_provider_cio.specs.sql import not_one_select
 from airflow_provider_cio.specs.templates import sql_of, template_faults
 
 
@@ -123,3 +127,14 @@ def test_braces_of_sql_are_refused_with_what_to_write(sql: str, fix: str) -> Non
 def test_sql_is_seen_without_its_templates(query: str, sql: str | None) -> None:
     """At the same places; not at all where it is only known when it is rendered."""
     assert sql_of(query) == sql
+
+
+def test_the_examples_of_the_documentation_are_right() -> None:
+    """All queries that docs/specs.md shows."""
+    text = (Path(__file__).parents[2] / "docs" / "specs.md").read_text()
+    queries = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
+    assert len(queries) == 2
+    for query in queries:
+        assert template_faults(query) == []
+        sql = sql_of(query)
+        assert sql is None or not_one_select(sql) is None
