@@ -373,7 +373,8 @@ def _is_public(folder: Path) -> bool:
         except (NotYamlError, OSError, ValueError):
             return False
         shown = {
-            key: content.get(key) for key in ("name", "workspace", "description", "owner", "tags", "schedule")
+            key: content.get(key)
+            for key in ("name", "workspace", "description", "owner", "owner_links", "tags", "schedule")
         }
         queries = [content.get(key) for key in ("people", "objects", "relationships")]
         if _SECRET in f"{shown}" or any(

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 import zoneinfo
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -93,6 +94,16 @@ def _query(value: str) -> str:
 
 def _cron(value: str) -> str:
     return checked_cron(value)
+
+
+def _link(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # such as brackets that are not closed
+        parts = urlsplit("")
+    if not (parts.scheme and (parts.netloc or (parts.scheme == "mailto" and parts.path))):
+        raise ValueError("give a URL, or mailto: and an address")
+    return value
 
 
 def _timezone(value: str) -> str:
@@ -283,7 +294,9 @@ class _Shared(_Part):
     """After so many failed runs in a row Airflow pauses the DAG; 0 for never."""
     owner: Text = "airflow"
     """Whom to ask; shown in Airflow."""
-    owner_links: dict[Text, Text] = Field(default_factory=dict, max_length=_MAX_ENTRIES)
+    owner_links: dict[Text, Annotated[Text, AfterValidator(_link)]] = Field(
+        default_factory=dict, max_length=_MAX_ENTRIES
+    )
     """Where an owner's name leads: a URL, or mailto:."""
     tags: Annotated[tuple[Tag, ...], _TUPLE] = ()
     """Shown in Airflow, besides our own."""

@@ -44,6 +44,8 @@ MISTAKES = [
     (GOOD + f"owner: {'x' * 600}\n", "6:8: owner is longer than"),
     (GOOD + "statement_timeout: 30 days\n", "6:20: statement_timeout: is longer than Postgres can count"),
     (GOOD.replace("SELECT id FROM people", "people.sql"), "5:10: people.query: is the name of a file"),
+    (GOOD + "owner_links: {growth: nowhere}\n", "6:23: owner_links.growth: give a URL, or mailto:"),
+    (GOOD + "owner_links: {growth: 'http://[a'}\n", "6:23: owner_links.growth: give a URL, or mailto:"),
     # Keys in the wrong place
     (GOOD + "every: 1 hour\n", "6:1: every is no key here: it belongs under schedule"),
     (GOOD + "query: SELECT 1\n", "6:1: query is no key here: it belongs under people, objects or"),
