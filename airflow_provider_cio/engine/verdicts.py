@@ -37,10 +37,6 @@ class Workspace(Protocol):
         """Make waiting and coming requests raise `StoppedError`."""
 
 
-#: Words with a digit, such as the number of a request, which gateways add to their sentences.
-_NUMBERED = re.compile(r"\w*\d[\w-]*")
-
-
 @dataclass
 class Verdicts:
     """The fate of operations that were sent.
@@ -93,7 +89,7 @@ class Refusals:
     def refused(self, refusal: RefusedError) -> None:
         """Count a refusal that was about one operation, or one that leaves others to be sent again."""
         with self._lock:
-            words = (refusal.field, refusal.reason, _NUMBERED.sub("", refusal.message))
+            words = (refusal.field, refusal.reason, _without_numbers(refusal.message))
             self._is_watching &= self._words in (None, words)
             self._words = words
             self._count += 1
@@ -168,6 +164,11 @@ def _halve(
     middle = len(operations) // 2
     _deliver(workspace, operations[:middle], refusals, verdicts)
     _deliver(workspace, operations[middle:], refusals, verdicts)
+
+
+def _without_numbers(sentence: str) -> str:
+    """Leave out words with a digit, such as the number of a request, which gateways add to their sentences."""
+    return " ".join(word for word in sentence.split() if not any(map(str.isdigit, word)))
 
 
 def _shown(refusal: RefusedError) -> str:

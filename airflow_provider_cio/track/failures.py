@@ -99,6 +99,8 @@ _NO_COMMON_TLS = {
 #: Alerts of the other side that an outage may cause, too.
 _PASSING_ALERTS = ("INTERNAL_ERROR", "CLOSE_NOTIFY", "BAD_RECORD_MAC", "USER_CANCELLED", "RECORD_OVERFLOW")
 
+_NOT_A_PROXY = "is not the URL of a proxy, such as http://proxy.example.com:3128"
+
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 #: Answers of a proxy to CONNECT that pass by themselves.
 _PASSING_TUNNEL = {408, 429, 500, 502, 503, 504, 522, 524}
@@ -132,8 +134,8 @@ def failure(error: BaseException, url: str, shown: str) -> SyncError:
 def _proxy_problem(causes: list[BaseException], url: str) -> ConfigurationError | None:
     """Make an error of a proxy's URL that cannot be used, or of a proxy that refuses to connect."""
     for cause in causes:
-        if isinstance(cause, _MALFORMED_PROXY):
-            return _wrong_proxy(url, "is not the URL of a proxy, such as http://proxy.example.com:3128")
+        if isinstance(cause, (*_MALFORMED_PROXY, urllib3.exceptions.LocationValueError, UnicodeError)):
+            return _wrong_proxy(url, _NOT_A_PROXY)
         if isinstance(cause, requests.exceptions.InvalidSchema):
             return _wrong_proxy(url, "names a proxy of a kind that needs a package which is not installed")
         if (refusal := _TUNNEL.search(str(cause))) and int(refusal[1]) not in _PASSING_TUNNEL:
@@ -150,12 +152,17 @@ def proxy_refusal(url: str, status: int) -> ConfigurationError:
     )
 
 
-def check_authorities(session: requests.Session, url: str) -> None:
-    """Check that the authorities that servers are checked against can be read.
+def check_environment(session: requests.Session, url: str) -> None:
+    """Check what the environment sets for requests: a proxy, and the authorities that are trusted.
 
     Raises:
-        ConfigurationError: They cannot.
+        ConfigurationError: It cannot be used.
     """
+    try:
+        if proxy := _proxy(url):
+            requests.utils.prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+    except (TypeError, ValueError, urllib3.exceptions.HTTPError):
+        raise _wrong_proxy(url, _NOT_A_PROXY) from None
     if not url.startswith("https://"):
         return
     settings = session.merge_environment_settings(url, {}, None, None, None)

@@ -29,7 +29,7 @@ from airflow_provider_cio.errors import (
     UnavailableError,
 )
 from airflow_provider_cio.track.address import checked_url, origin
-from airflow_provider_cio.track.failures import REQUEST_ERRORS, check_authorities, failure, proxy_refusal
+from airflow_provider_cio.track.failures import REQUEST_ERRORS, check_environment, failure, proxy_refusal
 from airflow_provider_cio.track.limits import NOTICE_SECONDS
 from airflow_provider_cio.track.pace import Pace, backoff
 from airflow_provider_cio.track.transport import BUDGET, BoundedAdapter, read_body
@@ -122,7 +122,7 @@ class HttpClient(ABC):
         self._answer_bytes = answer_bytes
         self._pace = Pace(max_requests_per_second)
         self._stopped = False
-        self._authorities_checked = False
+        self._environment_checked = False
         self._count = threading.Lock()
         self._session = requests.Session()
         self._session.auth = auth
@@ -254,9 +254,9 @@ class HttpClient(ABC):
             self.bytes_sent += len(body or b"")
         BUDGET.begin(self._timeout, self._answer_bytes, lambda: self._stopped)
         url = self.base_url + path
-        if not self._authorities_checked:
-            check_authorities(self._session, url)
-            self._authorities_checked = True
+        if not self._environment_checked:
+            check_environment(self._session, url)
+            self._environment_checked = True
         try:
             with self._session.request(
                 method,

@@ -41,20 +41,128 @@ def test_fields_that_the_form_left_empty_have_their_defaults(airflow: Airflow) -
     ("fields", "message"),
     [
         ({"login": ""}, "needs the Site ID"),
+        ({"login": "site\n"}, "Site ID is empty, or contains"),
+        ({"password": "key-12345\n"}, "Track API key is empty, or contains"),
+        ({"password": "kéy-12345"}, "Track API key is empty, or contains"),
         ({"host": "track.customer.io"}, "begin with https://"),
+        ({"host": "user:key-12345@track.customer.io"}, "begin with https://"),
+        ({"host": "https://user:key-12345@track.customer.io"}, "contains a user name or a password"),
+        ({"host": "https://key-12345@track.customer.io"}, "contains a user name or a password"),
+        ({"host": "https://track.customer.io?key-12345"}, "query or a fragment"),
+        ({"host": "https://track.customer.io/#key-12345"}, "query or a fragment"),
+        ({"host": "https://track.customer.io "}, "contains a space"),
+        ({"host": "https://track.customer.io\n"}, "contains a space"),
+        ({"host": "https://track.customer.io:key-12345"}, "port that is not a number"),
+        ({"host": "https://track.customer.io:8443", "port": 8443}, "no valid host"),
         ({"extra": {"region": "de"}}, "wrong region: Input should be 'us' or 'eu'"),
-        ({"extra": [1]}, "wrong extra"),
+        ({"extra": {"region": 1}}, "wrong region"),
+        ({"extra": [1]}, "wrong extra: it is not a JSON object"),
+        ({"extra": "text"}, "wrong extra"),
+        ({"extra": "{"}, "wrong extra: it is not valid JSON"),
+        ({"extra": {"api_key": "key-12345"}}, "unknown key api_key: did you mean app_api_key?"),
+        ({"extra": {"app_key": "key-12345"}}, "unknown key app_key: did you mean app_api_key?"),
+        ({"extra": {"Region": "eu"}}, "unknown key Region: did you mean region?"),
+        ({"extra": {"extra__customerio__region": "eu"}}, "did you mean region?"),
+        ({"extra": {"app-host": "https://x"}}, "did you mean app_host?"),
+        ({"extra": {"retry_for": 3}}, r"did you mean \[customerio\] retry_for?"),
+        ({"extra": {"xyz": "key-12345"}}, "unknown key xyz. The keys are region, app_api_key"),
+        ({"extra": {"key-12345": 1}}, "unknown key"),
         ({"extra": {"max_requests_per_second": 0}}, "wrong max_requests_per_second"),
+        ({"extra": {"max_requests_per_second": -1}}, "wrong max_requests_per_second"),
+        ({"extra": {"max_requests_per_second": 1001}}, "wrong max_requests_per_second"),
+        ({"extra": {"max_requests_per_second": True}}, "wrong max_requests_per_second"),
+        ({"extra": {"max_requests_per_second": "fast"}}, "wrong max_requests_per_second"),
+        ({"extra": '{"max_requests_per_second": NaN}'}, "wrong max_requests_per_second"),
+        ({"extra": '{"max_requests_per_second": Infinity}'}, "wrong max_requests_per_second"),
+        ({"extra": '{"max_requests_per_second": 1e999}'}, "wrong max_requests_per_second"),
+        ({"extra": {"max_requests_per_second": [1]}}, "wrong max_requests_per_second"),
+        ({"extra": {"max_concurrent_requests": 0}}, "wrong max_concurrent_requests"),
+        ({"extra": {"max_concurrent_requests": 65}}, "wrong max_concurrent_requests"),
+        ({"extra": {"max_concurrent_requests": 1.5}}, "wrong max_concurrent_requests"),
+        ({"extra": {"max_concurrent_requests": "NaN"}}, "wrong max_concurrent_requests"),
+        ({"extra": {"max_concurrent_requests": False}}, "wrong max_concurrent_requests"),
+        ({"extra": {"workspace_id": "one"}}, "wrong workspace_id"),
+        ({"extra": {"app_api_key": {"key-12345": 1}}}, "wrong app_api_key"),
+        ({"extra": {"app_api_key": 12345}}, "wrong app_api_key"),
     ],
+    ids=str,
 )
 def test_a_connection_that_cannot_be_meant_is_refused(
     airflow: Airflow, fields: dict[str, Any], message: str
 ) -> None:
-    """The message names the connection and the field, and no value of a secret one."""
+    """The message names the connection and the field, and no value. The test button gives the same."""
+    broken = hook(airflow, **fields)
     with pytest.raises(ConfigurationError, match=message) as error:
-        hook(airflow, **fields).get_conn()
+        broken.get_conn()
     assert "customerio_hook" in str(error.value)
-    assert "key-12345" not in str(error.value)
+    assert "12345" not in str(error.value)
+    assert broken.test_connection() == (False, str(error.value))
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (
+            {"app_api_key": "k", "app_host": "https://user:key-12345@h"},
+            "wrong app_host: The URL contains a user",
+        ),
+        ({"app_api_key": "key-12345\n"}, "App API key is empty, or contains"),
+    ],
+)
+def test_an_app_api_that_cannot_be_meant_is_refused(
+    airflow: Airflow, extra: dict[str, Any], message: str
+) -> None:
+    """Before the run sends anything."""
+    with pytest.raises(ConfigurationError, match=message) as error:
+        hook(airflow, extra=extra).get_app_client()
+    assert "12345" not in str(error.value)
+
+
+def test_numbers_may_be_texts(airflow: Airflow) -> None:
+    """A connection in a URL has nothing but texts."""
+    extra = {"max_requests_per_second": "50", "max_concurrent_requests": "4", "workspace_id": 12}
+    assert hook(airflow, extra=extra).get_conn().max_concurrent_requests == 4
+
+
+@pytest.mark.parametrize("name", ["request_timeout", "retry_for", "apply_wait"])
+@pytest.mark.parametrize("value", ["soon", "10 seconds", "-1", "nan", "inf", "1e9", "None"])
+def test_a_setting_that_cannot_be_meant_is_refused(
+    airflow: Airflow, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The message names section and key, and gives an example."""
+    from airflow_provider_cio.hooks.customerio import read_seconds
+
+    monkeypatch.setenv(f"AIRFLOW__CUSTOMERIO__{name.upper()}", value)
+    with pytest.raises(ConfigurationError, match=rf"{name} in section \[customerio\].* such as {name} = \d+"):
+        read_seconds(name)
+    if name != "apply_wait":
+        with pytest.raises(ConfigurationError, match=name):
+            hook(airflow).get_conn()
+
+
+def test_a_request_needs_time(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0 would be a request that never succeeds; no retries and no wait can be meant."""
+    monkeypatch.setenv("AIRFLOW__CUSTOMERIO__RETRY_FOR", "0")
+    hook(airflow).get_conn()
+    monkeypatch.setenv("AIRFLOW__CUSTOMERIO__REQUEST_TIMEOUT", "0")
+    with pytest.raises(ConfigurationError, match="request_timeout"):
+        hook(airflow).get_conn()
+
+
+def test_the_form_the_hook_and_the_client_have_the_same_defaults(airflow: Airflow) -> None:
+    """They come from one place."""
+    from airflow.sdk.configuration import conf
+
+    from airflow_provider_cio import settings
+    from airflow_provider_cio.provider_info import get_provider_info
+
+    (connection_type,) = get_provider_info()["connection-types"]
+    fields = connection_type["conn-fields"]
+    concurrent = fields["max_concurrent_requests"]["schema"]
+    assert concurrent["default"] == hook(airflow).get_conn().max_concurrent_requests
+    assert (concurrent["minimum"], concurrent["maximum"]) == (1, 64)
+    assert fields["max_requests_per_second"]["schema"]["default"] == settings.REQUESTS_PER_SECOND.default
+    assert conf.getfloat("customerio", "request_timeout") == settings.REQUEST_TIMEOUT.default
 
 
 def test_test_connection_tells_good_from_bad(airflow: Airflow, emulator: EmulatorProcess) -> None:
@@ -77,6 +185,19 @@ def test_the_app_api_is_that_of_the_region(airflow: Airflow) -> None:
         assert app
         assert app.base_url == url
     assert hook(airflow).get_app_client() is None
+
+
+def test_the_app_api_is_where_the_track_api_is(airflow: Airflow) -> None:
+    """An emulator or a gateway answers for both, so that nothing of a test reaches the real Customer.io."""
+    for fields, url in (
+        ({"host": "http://127.0.0.1:8005"}, "http://127.0.0.1:8005"),
+        ({"host": "http://127.0.0.1/", "port": 8005}, "http://127.0.0.1:8005"),
+        ({"host": "http://127.0.0.1:8005", "extra": {"app_host": "http://h:1/"}}, "http://h:1"),
+    ):
+        extra = {"app_api_key": "k", **fields.pop("extra", {})}  # type: ignore[dict-item]
+        app = hook(airflow, extra=extra, **fields).get_app_client()
+        assert app
+        assert app.base_url == url
 
 
 def test_test_connection_leaves_no_trace(airflow: Airflow, emulator: EmulatorProcess) -> None:

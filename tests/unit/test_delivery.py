@@ -149,3 +149,27 @@ def test_the_last_operations_wait_for_those_before_them() -> None:
         deliver(workspace, [operation for operation in rounds if operation.key == f"p{person}"])
         assert [int(body.split(b":")[1]) for body in workspace.applied] == list(range(17))
         assert workspace.requests == 2
+
+
+class Silent(Slow):
+    """A workspace that never answers, however it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(lanes=8)
+        self.asked = threading.Event()
+
+    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+        """Wait for ever."""
+        self.asked.set()
+        threading.Event().wait()
+        return super().send_batch(operations)
+
+
+def test_leaving_by_an_error_waits_for_no_answer() -> None:
+    """An `execution_timeout` ends a run although requests are in flight."""
+    workspace = Silent()
+    with pytest.raises(KeyboardInterrupt), Delivery(workspace, lambda _: None) as delivery:  # noqa: PT012
+        delivery.send(operations(people=50, rounds=20, size=5_000))
+        assert workspace.asked.wait(60)
+        raise KeyboardInterrupt
+    assert workspace.stopped

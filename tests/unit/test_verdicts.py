@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import pytest
+
+from airflow_provider_cio.engine.delivery import Delivery
 from airflow_provider_cio.engine.operations import Operation
-from airflow_provider_cio.engine.verdicts import deliver
-from airflow_provider_cio.errors import ItemError, RefusedError, TooLargeError
+from airflow_provider_cio.engine.verdicts import Refusals, Verdicts, deliver
+from airflow_provider_cio.errors import (
+    ConfigurationError,
+    ItemError,
+    RefusedError,
+    SyncError,
+    TooLargeError,
+    UnavailableError,
+)
 
 Answer = Callable[[Sequence[bytes]], list[ItemError]]
 
@@ -14,11 +24,11 @@ Answer = Callable[[Sequence[bytes]], list[ItemError]]
 class Answering:
     """A workspace whose answers a test decides."""
 
-    max_concurrent_requests = 1
     requests = 0
     bytes_sent = 0
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, lanes: int = 1) -> None:
+        self.max_concurrent_requests = lanes
         self._answer = answer
         self.sent: list[list[bytes]] = []
 
@@ -108,3 +118,78 @@ def test_a_batch_that_is_too_large_is_split() -> None:
     verdicts = deliver(Answering(answer), batch(5))
     assert len(verdicts.accepted) == 4
     assert [(operation.row, error.reason) for operation, error in verdicts.rejected] == [(4, "too_large")]
+
+
+def send(workspace: Answering, operations: list[Operation]) -> tuple[Verdicts, Exception]:
+    """Deliver operations that cannot all be delivered; returns the verdicts that were told, and the error."""
+    told = Verdicts()
+
+    def add(verdicts: Verdicts) -> None:
+        told.accepted += verdicts.accepted
+        told.rejected += verdicts.rejected
+
+    with pytest.raises(SyncError) as error, Delivery(workspace, add) as delivery:
+        delivery.send(operations)
+    return told, error.value
+
+
+def refuse(operations: Sequence[bytes]) -> list[ItemError]:
+    """Refuse everything in the same words, but for the number of the request."""
+    raise RefusedError("", "invalid", f"bad request, id {hash(tuple(operations)):x}7")
+
+
+def refuse_the_first(_: Sequence[bytes]) -> list[ItemError]:
+    """Blame the first operation, whichever it is."""
+    raise RefusedError("", "invalid", "no", [ItemError(0, "invalid", "", "no")])
+
+
+def too_large(_: Sequence[bytes]) -> list[ItemError]:
+    """Find everything too large."""
+    raise TooLargeError
+
+
+@pytest.mark.parametrize("lanes", [1, 8, 64])
+@pytest.mark.parametrize("answer", [refuse, refuse_the_first, too_large])
+def test_a_workspace_that_refuses_everything_is_a_configuration_error(answer: Answer, lanes: int) -> None:
+    """A gateway in front of it, for example: the run gives up soon, with the first rows in the report."""
+    workspace = Answering(answer, lanes)
+    rows = [Operation(n, str(n), str(n).encode().ljust(5000)) for n in range(1, 3001)]
+    told, error = send(workspace, rows)
+    assert isinstance(error, ConfigurationError)
+    assert "bad request" not in str(error)
+    assert 20 <= len(told.rejected) <= 20 + lanes
+    assert told.accepted == []
+    assert len(workspace.sent) < 100 + 10 * lanes
+
+
+def test_rows_that_are_refused_beside_others_are_rejections() -> None:
+    """Where something was accepted first, or the words differ, every row is tried."""
+
+    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+        if any(int(body) >= 1 for body in operations):
+            raise RefusedError("", "invalid", "no")
+        return []
+
+    verdicts = deliver(Answering(answer), batch(100), Refusals())
+    assert (len(verdicts.accepted), len(verdicts.rejected), verdicts.error) == (1, 99, None)
+
+    def two_reasons(operations: Sequence[bytes]) -> list[ItemError]:
+        raise RefusedError("", "even" if int(operations[0]) % 2 else "odd", "no")
+
+    verdicts = deliver(Answering(two_reasons), batch(100), Refusals())
+    assert (len(verdicts.rejected), verdicts.error) == (100, None)
+
+
+def test_verdicts_before_an_error_count() -> None:
+    """What was accepted before a workspace went away was imported."""
+
+    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+        if len(operations) > 4:
+            raise RefusedError("", "invalid", "no")
+        if b"4" in operations:
+            raise UnavailableError("gone")
+        return []
+
+    told, error = send(Answering(answer), batch(8))
+    assert isinstance(error, UnavailableError)
+    assert [operation.row for operation in told.accepted] == [1, 2, 3, 4]
