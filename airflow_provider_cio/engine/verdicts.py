@@ -167,7 +167,7 @@ def _halve(
 
 
 def _without_numbers(sentence: str) -> str:
-    """Leave out words with a digit, such as the number of a request, which gateways add to their sentences."""
+    """Leave out words with a digit: gateways add the number of a request to their sentences."""
     return " ".join(word for word in sentence.split() if not any(map(str.isdigit, word)))
 
 
