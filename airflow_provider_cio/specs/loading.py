@@ -27,7 +27,7 @@ from airflow_provider_cio.specs.messages import fault_of, known_keys
 from airflow_provider_cio.specs.model import Defaults, SyncSpec
 from airflow_provider_cio.specs.reader import NotYamlError, read
 from airflow_provider_cio.specs.sql import SqlFault, not_one_select
-from airflow_provider_cio.specs.templates import LINES, sql_of, template_faults
+from airflow_provider_cio.specs.templates import LINES, has_branches, sql_of, template_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -321,7 +321,7 @@ def _mistakes(query: str) -> list[TemplateFault] | list[SqlFault]:
     if faults := template_faults(query):
         return faults
     sql = sql_of(query)
-    fault = not_one_select(sql) if sql is not None else None
+    fault = not_one_select(sql, branches=has_branches(query)) if sql is not None else None
     return [fault] if fault else []
 
 

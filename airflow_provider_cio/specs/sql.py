@@ -54,18 +54,26 @@ class _Token(NamedTuple):
 
 
 class _NotOneSelectError(Exception):
-    def __init__(self, token: _Token, message: str) -> None:
+    def __init__(self, token: _Token, message: str, *, in_any_branch: bool = True) -> None:
         super().__init__(message)
         self.token = token
+        self.in_any_branch = in_any_branch
 
 
-def not_one_select(sql: str) -> SqlFault | None:
-    """Say why a text is not exactly one statement that reads, as Postgres's cursors need it."""
+def not_one_select(sql: str, *, branches: bool = False) -> SqlFault | None:
+    """Say why a text is not exactly one statement that reads, as Postgres's cursors need it.
+
+    Args:
+        sql: The text.
+        branches: Parts of it exclude each other, so that its statements and quotes cannot be counted.
+    """
     if _SIMPLE.match(sql) and not _NEEDS_A_LOOK.search(sql):
         return None
     try:
         _scan(sql)
     except _NotOneSelectError as error:
+        if branches and not error.in_any_branch:
+            return None
         return _at(sql, error.token, f"{_ONE_SELECT}{error}")
     return None
 
@@ -74,7 +82,10 @@ def limit_of(sql: str) -> SqlFault | None:
     """Find the first LIMIT, OFFSET or FETCH that cuts the result of a query which is one SELECT."""
     if not _LIMITS.search(sql):
         return None
-    found = _scan(sql)
+    try:
+        found = _scan(sql)
+    except _NotOneSelectError:  # one with branches
+        return None
     return _at(sql, found, found.text.upper()) if found else None
 
 
@@ -96,11 +107,15 @@ def _tokens(sql: str) -> Iterator[_Token]:
             position = _end_of_comment(sql, token)
             continue
         if kind == "open":
-            raise _NotOneSelectError(token, f": the quote {token.text[-1]} is not closed")
+            raise _NotOneSelectError(
+                token, f": the quote {token.text[-1]} is not closed", in_any_branch=False
+            )
         if kind == "dollar":
             end = sql.find(token.text, position)
             if end < 0:
-                raise _NotOneSelectError(token, f": the quote {token.text[:20]} is not closed")
+                raise _NotOneSelectError(
+                    token, f": the quote {token.text[:20]} is not closed", in_any_branch=False
+                )
             position = end + len(token.text)
         yield token
 
@@ -110,7 +125,7 @@ def _end_of_comment(sql: str, opening: _Token) -> int:
     while depth:
         found = _COMMENT.search(sql, position)
         if not found:
-            raise _NotOneSelectError(opening, ": the comment /* is not closed")
+            raise _NotOneSelectError(opening, ": the comment /* is not closed", in_any_branch=False)
         depth += 1 if found.group() == "/*" else -1
         position = found.end()
     return position
@@ -129,7 +144,7 @@ def _scan(sql: str) -> _Token | None:
     ended = False
     for token in _tokens(sql):
         if ended and token.text != ";":
-            raise _NotOneSelectError(token, ", and another statement follows")
+            raise _NotOneSelectError(token, ", and another statement follows", in_any_branch=False)
         if token.text == ";" and not scan.parentheses:
             ended = bool(scan.first)
             if not ended:

@@ -76,7 +76,7 @@ def sql_of(query: str) -> str | None:
     """Give a query's SQL with something harmless of the same length in place of what stands between braces.
 
     Returns:
-        None when the query is another after each rendering: it begins between braces, or has statements.
+        None when the SQL is not known before it is rendered, because it begins between braces.
     """
     query = _LAST_SYNC_TIME.sub(lambda found: "0" * len(found.group()), query)
     if not _TEMPLATE.search(query):
@@ -84,7 +84,7 @@ def sql_of(query: str) -> str | None:
     parts: list[str] = []
     begun = inside = False
     for _, kind, text in _jinja.lex(query):
-        if kind == "block_begin" or (kind == "variable_begin" and not begun):
+        if kind == "variable_begin" and not begun:
             return None
         inside = inside or kind == "variable_begin"
         if kind == "data":
@@ -94,6 +94,11 @@ def sql_of(query: str) -> str | None:
             parts.append(_BLANK(" 0"[inside], text))
         inside = inside and kind != "variable_end"
     return "".join(parts)
+
+
+def has_branches(query: str) -> bool:
+    """Tell whether a query has statements, so that not all of its text may be in what is rendered."""
+    return any(word not in ("raw", "endraw") for word in _STATEMENT.findall(query))
 
 
 def uses_last_sync_time(query: str) -> bool:

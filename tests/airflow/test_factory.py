@@ -143,3 +143,13 @@ def test_what_a_notifier_is_given_is_shown_to_nobody(airflow: Airflow) -> None:
     assert f"on_failure:\n- notifier: {smtp}\n" in docs
     assert "owner: growth" in docs
     assert not [dag_id for dag_id, dag in dags.items() if "hush" in dag.doc_md]
+
+
+def test_a_query_that_ends_like_a_file_is_run_as_it_is(airflow: Airflow) -> None:
+    """Airflow takes a text that ends in .sql for a file's name; braces between raw come out as they are."""
+    query = "SELECT 1 AS id, {% raw %}'{{1,2}}'{% endraw %} AS plans -- see people.sql"
+    airflow.write("syncs/a.yaml", GOOD.replace("SELECT 1 AS id", f'"{query}"'))
+    task = airflow.dags()["customerio.production.a"].get_task("sync")
+    task.resolve_template_files()
+    rendered = task.render_template(task.people_query, {}, task.get_template_env())
+    assert rendered.strip() == "SELECT 1 AS id, '{{1,2}}' AS plans -- see people.sql"

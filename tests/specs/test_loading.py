@@ -138,3 +138,17 @@ def test_what_a_spec_becomes_can_be_shown(folder: Folder) -> None:
     shown = folder.load(text, "shown.yaml")
     assert shown == folder.load(GOOD + "  segment: {id: 7}\ncustomerio_conn_id: customerio_production\n")
     assert (shown.owner, shown.max_lookback) == ("growth", dt.timedelta(hours=1))
+
+
+def test_branches_of_a_query_are_not_taken_for_statements(folder: Folder) -> None:
+    """One of them is run, with its own quotes and semicolon."""
+    query = "{% if last_sync_time %}SELECT 'a';{% else %}SELECT 'b';{% endif %}"
+    assert folder.load(GOOD.replace("SELECT id FROM people", f'"{query}"')).people
+
+
+def test_a_query_may_end_in_the_name_of_a_file(folder: Folder) -> None:
+    """Only what is nothing but such a name is taken for one."""
+    query = "SELECT id FROM people -- see people.sql"
+    spec = folder.load(GOOD.replace("SELECT id FROM people", query))
+    assert spec.people
+    assert spec.people.query == query

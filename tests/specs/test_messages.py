@@ -84,6 +84,24 @@ MISTAKES = [
     (GOOD.replace("FROM people", "FROM people WHERE at > {{ now }}"), "5:46: {{ now }} is not known here"),
     (GOOD.replace("SELECT id FROM people", '"SELECT {{ now }}"'), "5:21: {{ now }} is not known here"),
     (GOOD.replace("SELECT id FROM people", "|2\n    SELECT id\n      , {{ now }}"), "7:12: {{ now }} is"),
+    # Queries
+    (
+        GOOD.replace("SELECT id FROM people", "DELETE FROM people"),
+        "5:10: the query must be one SELECT, and begins",
+    ),
+    (GOOD.replace("people\n", "people; SELECT 2\n"), "5:33: the query must be one SELECT, and another"),
+    (
+        GOOD.replace("SELECT id FROM people", "|\n    SELECT 1\n    INTO t"),
+        "7:5: the query must be one SELECT",
+    ),
+    (
+        GOOD.replace("SELECT", "'{% if last_sync_time %}UPDATE t{% endif %}' #"),
+        "5:34: the query must be one SELECT",
+    ),
+    (
+        GOOD.replace("SELECT", "|\n    {% set a = 1 %}\n    DROP TABLE t #"),
+        "7:5: the query must be one SELECT",
+    ),
     # What is not YAML
     (GOOD + "name: again\n", "6:1: name is here twice: YAML would take the last one only"),
     (GOOD + "people:\n\tquery: SELECT 1\n", "7:1: is indented with a tab: YAML needs spaces"),

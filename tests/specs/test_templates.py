@@ -121,7 +121,8 @@ def test_braces_of_sql_are_refused_with_what_to_write(sql: str, fix: str) -> Non
         ("SELECT {% raw %}'{{'{% endraw %}", "SELECT " + " " * 9 + "'{{'" + " " * 12),
         ("SELECT {# ; #} 1", "SELECT         1"),
         ("{{ var.value.query }}", None),
-        ("{% if last_sync_time %}SELECT 1{% else %}SELECT 2{% endif %}", None),
+        ("{% if 1 %}{{ var.value.query }}{% endif %}", None),
+        ("{% if last_sync_time %}SELECT 1{% endif %}", f"{' ' * 23}SELECT 1{' ' * 11}"),
     ],
 )
 def test_sql_is_seen_without_its_templates(query: str, sql: str | None) -> None:
