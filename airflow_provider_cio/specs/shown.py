@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.naming import last_sync_time_key, pool_name
@@ -19,8 +20,9 @@ _LEFT_OUT: dict[str, Any] = {
     **{key: {"query_file": True} for key in ("people", "objects", "relationships")},
     **{key: {"__all__": {"arguments": True}} for key in ("on_success", "on_failure", "on_skipped")},
 }
-#: A text that YAML reads as the same text without quotes, unless it is one of its words.
-_NEEDS_QUOTES = re.compile(r"(?![A-Za-z_]|[0-9]+ [a-z])|.*?(?::(?:\s|$)|\s#|\s$)", re.DOTALL).match
+#: What a text may begin with, and what it may not hold, to be the same text in YAML without quotes.
+_BEGINS_PLAIN = re.compile(r"[A-Za-z_]|[0-9]+ [a-z]").match
+_NEEDS_QUOTES = re.compile(r":(?:\s|$)|\s#|\s$").search
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 #: What JSON and YAML escape differently, and what ends a line in YAML: written as escapes.
 _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ufeff]")
@@ -71,9 +73,11 @@ def _text(value: Any, indent: str) -> str:
     return _line(value)
 
 
+@lru_cache(maxsize=1024)  # keys, and what many specs have in common
 def _line(value: str) -> str:
     """Write a text in one line."""
-    if value.isprintable() and not _NEEDS_QUOTES(value) and value.lower() not in _WORDS:
+    plain = value.isprintable() and _BEGINS_PLAIN(value) and not _NEEDS_QUOTES(value)
+    if plain and value.lower() not in _WORDS:
         return value
     quoted = json.dumps(value, ensure_ascii=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", quoted)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
-from airflow_provider_cio.specs.faults import MAX_FAULTS, cut, did_you_mean
+from airflow_provider_cio.specs.faults import MAX_FAULTS, cut, did_you_mean, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,10 @@ _TEMPLATES = re.compile(r"\{[{%#](?:(?![}%#]\}).)*+", re.DOTALL).findall
 _MAX_TEMPLATES = 5_000
 _BLANK = re.compile(r"[^\r\n]").sub
 _TEMPLATE = re.compile(r"\{[{%#]")
-#: A text in quotes that has braces, as far as one line goes.
-_QUOTED_BRACES = re.compile(r"'[^'\n]*?\{[{%#][^'\n]*'|\"[^\"\n]*?\{[{%#][^\"\n]*\"")
+#: A text in quotes, as far as one line goes.
+_QUOTED = re.compile(r"'[^'\n]*+'|\"[^\"\n]*+\"").finditer
+#: A longer text is not repeated in a message.
+_RAW_CHARACTERS = 200
 _jinja = Environment(autoescape=False)  # noqa: S701 - it makes SQL, not HTML
 
 #: Tags of other statements, to name them.
@@ -192,7 +194,7 @@ def _comments_in_texts(query: str, lines: list[str]) -> Iterator[TemplateFault]:
     if "{#" not in query:
         return
     for number, line in enumerate(lines, 1):
-        for quoted in _QUOTED_BRACES.finditer(line):
+        for quoted in _quoted_braces(line):
             if "{#" in quoted.group() and "{% raw %}" not in line:
                 message = "Jinja takes {# for the begin of a comment and would remove it"
                 fix = f"{message}. If the braces are SQL, write {_raw(quoted.group())}"
@@ -202,8 +204,8 @@ def _comments_in_texts(query: str, lines: list[str]) -> Iterator[TemplateFault]:
 def _with_raw(fault: TemplateFault, lines: list[str], *, always: bool = False) -> TemplateFault:
     """Say how to write braces that are SQL, where a text in quotes on the line has some."""
     line = lines[fault.line - 1] if fault.line <= len(lines) else ""
-    quoted = _QUOTED_BRACES.search(line)
-    if quoted:
+    quoted = next(_quoted_braces(line), None)
+    if quoted and len(quoted.group()) <= _RAW_CHARACTERS:
         return fault._replace(
             column=fault.column if fault.column > 1 else quoted.start() + 1,
             message=f"{fault.message}. If the braces are SQL, write {_raw(quoted.group())}",
@@ -214,8 +216,17 @@ def _with_raw(fault: TemplateFault, lines: list[str], *, always: bool = False) -
     return fault
 
 
+def _quoted_braces(line: str) -> Iterator[re.Match[str]]:
+    """Find texts in quotes that have braces which Jinja reads, and that are not meant for it."""
+    return (
+        quoted
+        for quoted in _QUOTED(line)
+        if _TEMPLATE.search(quoted.group()) and "last_sync_time" not in quoted.group()
+    )
+
+
 def _raw(quoted: str) -> str:
-    return f"{{% raw %}}{cut(quoted)}{{% endraw %}}"
+    return f"{{% raw %}}{printable(quoted)}{{% endraw %}}"
 
 
 def _fault(lines: list[str], number: int, word: str, message: str) -> TemplateFault:

@@ -113,6 +113,12 @@ def test_braces_of_sql_are_refused_with_what_to_write(sql: str, fix: str) -> Non
     assert jinja2.Environment(autoescape=False).from_string(mended).render() == query  # noqa: S701 - SQL
 
 
+def test_braces_outside_of_quotes_are_not_taken_for_sql() -> None:
+    """What stands between two texts is no text."""
+    (fault,) = template_faults("SELECT 1 WHERE a = 'x' AND b = {{ today }} AND c = 'y'")
+    assert "raw" not in fault.message
+
+
 @pytest.mark.parametrize(
     ("query", "sql"),
     [
