@@ -181,9 +181,11 @@ class CustomerIOHook(BaseHook):
 
     def _extra(self, connection: Connection) -> _Extra:
         try:
-            extra = json.loads(connection.extra or "{}")
+            extra = json.loads((connection.extra or "").strip() or "{}")
         except (ValueError, RecursionError):
             raise self._wrong("extra", "it is not valid JSON") from None
+        if extra is None:  # what some forms store for an empty field
+            extra = {}
         if not isinstance(extra, dict):
             raise self._wrong("extra", "it is not a JSON object")
         try:

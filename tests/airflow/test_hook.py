@@ -35,6 +35,8 @@ def test_fields_that_the_form_left_empty_have_their_defaults(airflow: Airflow) -
     """The form stores an empty text or null for what nobody filled in."""
     client = hook(airflow, extra={"max_concurrent_requests": None, "region": ""}).get_conn()
     assert client.max_concurrent_requests == 8
+    for empty in ("", " ", "null", "{}"):
+        assert hook(airflow, extra=empty).get_conn().max_concurrent_requests == 8
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
+from airflow_provider_cio.engine.delivery import Delivery
+from airflow_provider_cio.engine.operations import Operation
 from airflow_provider_cio.errors import (
     AddressError,
     ConfigurationError,
@@ -423,3 +425,23 @@ def test_stop_ends_a_request_that_is_running() -> None:
         threading.Thread(target=stop, daemon=True).start()
         with pytest.raises(StoppedError):
             track.region()
+
+
+def test_stop_ends_a_delivery_that_waits_for_verdicts() -> None:
+    """A task that Airflow kills has five seconds to leave its summary: requests in flight do not hold it."""
+    arrived = threading.Event()
+
+    def silent(connection: socket.socket) -> None:
+        arrived.set()
+        connection.recv(1)
+
+    with RawServer(last=silent) as server:
+        track = TrackClient(site_id="s", api_key="k", base_url=server.url)
+
+        def stop() -> None:
+            arrived.wait()
+            track.stop()
+
+        threading.Thread(target=stop, daemon=True).start()
+        with pytest.raises(StoppedError), Delivery(track, lambda _: None) as delivery:
+            delivery.send([Operation(number, str(number), b"{}") for number in range(1, 100)])
