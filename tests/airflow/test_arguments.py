@@ -1,0 +1,159 @@
+"""Arguments of the operator: a wrong value is an import error of the DAG's file, not a failed run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.airflow.conftest import Airflow
+
+PEOPLE = {"people_query": "SELECT 1 AS id"}
+OBJECTS = {"objects_query": "SELECT 1 AS object_id", "object_type_id": "1"}
+RELATED = {**PEOPLE, "relationships_query": "SELECT 1 AS id, 1 AS object_id"}
+BOTH = "Give people_query or objects_query, one of the two; both is given."
+SECONDS = "use whole seconds from 0 to 31536000, such as 60"
+
+
+def make(**arguments: Any) -> Any:
+    """Construct the operator."""
+    from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+
+    return CustomerIOSyncOperator(**{"task_id": "sync", "workspace": "w", "sync": "s", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({**PEOPLE, "nulls": "drop"}, "nulls='drop' is not valid: use remove or skip"),
+        ({**PEOPLE, "nulls": None}, "nulls=None is not valid: use remove or skip"),
+        ({**PEOPLE, "nulls": "REMOVE"}, "nulls='REMOVE' is not valid"),
+        ({**PEOPLE, "nulls": ["skip"]}, "nulls=a list is not valid"),
+        ({**PEOPLE, "timestamps": "epoch"}, "timestamps='epoch' is not valid: use unix or iso"),
+        ({**PEOPLE, "identify_by": "cio_id"}, "identify_by='cio_id' is not valid: use id or email"),
+        ({**PEOPLE, "identify_by": ""}, "identify_by='' is not valid"),
+        ({**RELATED, "relationships_identify_by": None, "object_type_id": "1"}, "use id or email"),
+        ({**PEOPLE, "workspace": "My Workspace"}, "workspace='My Workspace' is not valid"),
+        ({**PEOPLE, "workspace": ""}, "workspace='' is not valid"),
+        ({**PEOPLE, "workspace": 5}, "workspace=5 is not valid"),
+        ({**PEOPLE, "workspace": "w\n"}, "workspace='w\\n' is not valid"),
+        ({**PEOPLE, "workspace": "café"}, "workspace='café' is not valid"),
+        ({**PEOPLE, "sync": "a.b"}, "sync='a.b' is not valid"),
+        ({**PEOPLE, "sync": "../x"}, "sync='../x' is not valid"),
+        ({**PEOPLE, "sync": "x" * 101}, "use 1 to 100 of a-z, 0-9 and _"),
+        ({**PEOPLE, "sync": "{{ params.sync }}"}, "it is not a template"),
+        ({}, "Give people_query or objects_query, one of the two; neither is given."),
+        ({**PEOPLE, **OBJECTS}, BOTH),
+        ({"people_query": ""}, "people_query is empty"),
+        ({"people_query": " \n"}, "people_query is empty"),
+        ({"people_query": 5}, "people_query=5 is not valid"),
+        ({"people_query": ["SELECT 1"]}, "people_query=a list is not valid"),
+        ({"people_query": "SELECT '\0'"}, "people_query contains a NUL character"),
+        ({**PEOPLE, "relationships_query": "", "object_type_id": "1"}, "relationships_query is empty"),
+        ({"objects_query": "SELECT 1"}, "objects_query needs object_type_id"),
+        ({**OBJECTS, "object_type_id": 1}, "object_type_id=1 is not valid: use the type's number as text"),
+        ({**OBJECTS, "object_type_id": True}, "object_type_id=True is not valid"),
+        ({**OBJECTS, "object_type_id": "0"}, "object_type_id='0' is not valid"),
+        ({**OBJECTS, "object_type_id": "01"}, "object_type_id='01' is not valid"),
+        ({**OBJECTS, "object_type_id": "٣"}, "object_type_id='٣' is not valid"),
+        ({**OBJECTS, "object_type_id": "companies"}, "object_type_id='companies' is not valid"),
+        ({**OBJECTS, "object_type_id": ""}, "object_type_id='' is not valid"),
+        ({**OBJECTS, "identify_by": "id"}, "identify_by is for people"),
+        ({**OBJECTS, "segment_id": 7}, "segment_id is for people"),
+        (RELATED, "relationships_query needs relationships_object_type_id"),
+        ({**RELATED, "relationships_object_type_id": 1}, "relationships_object_type_id=1 is not valid"),
+        ({**PEOPLE, "segment_id": 1, "segment_name": "x"}, "Give segment_id or segment_name, one of the two"),
+        ({**PEOPLE, "segment_id": 0}, "segment_id=0 is not valid"),
+        ({**PEOPLE, "segment_id": "7"}, "segment_id='7' is not valid: use the segment's number, such as 7"),
+        ({**PEOPLE, "segment_id": True}, "segment_id=True is not valid"),
+        ({**PEOPLE, "segment_id": 1.5}, "segment_id=1.5 is not valid"),
+        ({**PEOPLE, "segment_name": ""}, "segment_name='' is not valid"),
+        ({**PEOPLE, "segment_name": 7}, "segment_name=7 is not valid"),
+        ({**PEOPLE, "segment_name": "x" * 501}, "use a text of 1 to 500 characters"),
+        ({**PEOPLE, "overlap": -1}, f"overlap=-1 is not valid: {SECONDS}"),
+        ({**PEOPLE, "overlap": True}, "overlap=True is not valid"),
+        ({**PEOPLE, "overlap": "60"}, "overlap='60' is not valid"),
+        ({**PEOPLE, "overlap": 1.5}, "overlap=1.5 is not valid"),
+        ({**PEOPLE, "max_lookback": -5}, "max_lookback=-5 is not valid"),
+        ({**PEOPLE, "max_lookback": None}, "max_lookback=None is not valid"),
+        ({**PEOPLE, "max_lookback": 10**12}, "max_lookback=1000000000000 is not valid"),
+        ({**PEOPLE, "statement_timeout": 0}, "statement_timeout=0 is not valid: use whole seconds from 1"),
+        ({**PEOPLE, "statement_timeout": 10**7}, "statement_timeout=10000000 is not valid"),
+        ({**PEOPLE, "statement_timeout": float("nan")}, "statement_timeout=nan is not valid"),
+        ({**PEOPLE, "postgres_conn_id": ""}, "postgres_conn_id='' is not valid"),
+        ({**PEOPLE, "postgres_conn_id": None}, "postgres_conn_id=None is not valid"),
+        ({**PEOPLE, "customerio_conn_id": 5}, "customerio_conn_id=5 is not valid"),
+    ],
+)
+@pytest.mark.usefixtures("airflow")
+def test_a_wrong_value_is_refused_at_construction(arguments: dict[str, Any], message: str) -> None:
+    """The message names the argument, its value, and what is valid."""
+    from airflow_provider_cio.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError) as raised:
+        make(**arguments)
+    assert message in str(raised.value)
+    assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {**PEOPLE, "nulls": "skip", "timestamps": "iso", "identify_by": "email", "segment_id": 7},
+        {**PEOPLE, "overlap": 0, "max_lookback": 0, "statement_timeout": 1, "segment_name": "VIP"},
+        {**OBJECTS, "object_type_id": "12", "relationships_query": "SELECT 1", "overlap": None},
+        {**RELATED, "relationships_object_type_id": "2", "relationships_identify_by": "email"},
+        {**PEOPLE, "pool": "another", "customerio_conn_id": "mine", "default_args": {"retries": 1}},
+    ],
+)
+@pytest.mark.usefixtures("airflow")
+def test_right_values_are_taken(arguments: dict[str, Any]) -> None:
+    """Everything that the docs describe; a pool that is given replaces the workspace's."""
+    assert make(**arguments).pool == arguments.get("pool", "customerio.w")
+
+
+@pytest.mark.usefixtures("airflow")
+def test_default_args_are_checked_and_leave_the_pool_alone() -> None:
+    """A team's default pool does not let two syncs of a workspace run at a time."""
+    assert make(**PEOPLE, default_args={"pool": "etl"}).pool == "customerio.w"
+    with pytest.raises(ValueError, match="nulls='drop' is not valid: use remove or skip"):
+        make(**PEOPLE, default_args={"nulls": "drop"})
+
+
+def test_a_query_may_be_the_output_of_another_task(connected: Airflow) -> None:
+    """It is resolved when the task runs, and then rendered to a text like others."""
+    connected.write(
+        "output.py",
+        "from airflow.sdk import DAG, task\n"
+        "from airflow_provider_cio.operators.sync import CustomerIOSyncOperator\n"
+        "with DAG('output', schedule=None):\n"
+        "    @task\n"
+        "    def query():\n"
+        "        return \"SELECT 'out1' AS id\"\n"
+        "    CustomerIOSyncOperator(task_id='sync', workspace='production', sync='output',\n"
+        "        postgres_conn_id='warehouse', people_query=query())\n",
+    )
+    run = connected.run("output")
+    assert run.state == "success"
+
+
+def test_a_wrong_value_of_a_mapped_task_fails_its_run_at_once(
+    connected: Airflow, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow constructs a mapped task when it runs; it fails like other configuration, with a summary."""
+    connected.write(
+        "mapped_wrong.py",
+        "from airflow.sdk import DAG\n"
+        "from airflow_provider_cio.operators.sync import CustomerIOSyncOperator\n"
+        "with DAG('mapped_wrong', schedule=None):\n"
+        "    CustomerIOSyncOperator.partial(task_id='sync', workspace='production', retries=5,\n"
+        "        postgres_conn_id='warehouse', people_query='SELECT 1 AS id', nulls='drop',\n"
+        "        pool='customerio.production').expand(sync=['wrong'])\n",
+    )
+    run = connected.run("mapped_wrong")
+    (task,) = run.get_task_instances()
+    assert (run.state, task.try_number) == ("failed", 1)
+    assert "nulls='drop' is not valid: use remove or skip" in capfd.readouterr().out
+    summary = task.xcom_pull(task_ids="sync", key="summary", map_indexes=0)
+    assert summary["status"] == "Failed"
