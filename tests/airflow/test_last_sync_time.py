@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import requests
 
 from demo.processes import wait_until
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:
-    import pytest
-
     from airflow_provider_cio.emulator.process import EmulatorProcess
     from tests.airflow.conftest import Airflow
     from tests.conftest import Database
@@ -138,3 +137,66 @@ def test_a_run_that_breaks_off_loses_no_row(
     assert connected.variable(key("broken_off")) is None
     summary = connected.summary(connected.run("customerio.production.broken_off"))
     assert summary["queries"]["people"]["imported"] == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "what"),
+    [
+        ("1e9", "'1e9', not Unix seconds"),
+        ("٣", "'٣', not Unix seconds"),
+        ("1_000", "'1_000', not Unix seconds"),
+        ("1795491784.5", "'1795491784.5', not Unix seconds"),
+        ("0x10", "'0x10', not Unix seconds"),
+        ("+5", "'+5', not Unix seconds"),
+        ("", "'', not Unix seconds"),
+        ("None", "'None', not Unix seconds"),
+        ("true", "'true', not Unix seconds"),
+        ('{"a": 1}', "'{\"a\": 1}', not Unix seconds"),
+        ("2026-01-01T00:00:00Z", "'2026-01-01T00:00:00Z', not Unix seconds"),
+        ("1" + "0" * 400, "'10000000000000000000…', not Unix seconds"),
+        ("-1", "-1, which is before 1970"),
+        ("1795491784000", "1795491784000, which is in the future: seconds are meant, not milliseconds"),
+    ],
+)
+def test_other_spellings_are_refused(
+    connected: Airflow, capfd: pytest.CaptureFixture[str], typed: str, what: str
+) -> None:
+    """Guessing could skip changes; the message names the Variable, and what to set it to."""
+    connected.write("syncs/spelled.yaml", spec("spelled", ONE).replace("retries: 0", "retries: 5"))
+    connected.set_variable(key("spelled"), typed)
+    run = connected.run("customerio.production.spelled")
+    assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
+    assert connected.summary(run)["status"] == "Failed"
+    out = capfd.readouterr().out
+    assert f"The Variable {key('spelled')} is {what}" in out
+    assert "Set it to Unix seconds, or to 0 to send everything again." in out
+    assert connected.variable(key("spelled")) == typed
+
+
+def test_spaces_around_it_do_not_matter(connected: Airflow) -> None:
+    """They come with a copy, or from a secrets backend that ends values with a newline."""
+    connected.write("syncs/spaces.yaml", spec("spaces", ONE))
+    connected.set_variable(key("spaces"), " 5\n")
+    assert connected.summary(connected.run("customerio.production.spaces"))["last_sync_time"] == 5
+
+
+def test_a_variable_that_airflow_cannot_read_is_not_taken_for_0(
+    connected: Airflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's reading hides the failure; the run fails, is tried again, and goes on from where it was."""
+    from airflow.models import Variable
+    from sqlalchemy.exc import OperationalError
+
+    connected.write("syncs/hidden.yaml", spec("hidden", ONE).replace("retries: 0", "retries: 1"))
+    connected.set_variable(key("hidden"), "5")
+    read, failures = Variable.get_variable_from_secrets, iter([True])  # noqa: AIR311
+
+    def fail_once(*args: Any, **kwargs: Any) -> Any:
+        if key("hidden") in {*args, *kwargs.values()} and next(failures, False):
+            raise OperationalError("SELECT", {}, Exception("the database went away"))
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(Variable, "get_variable_from_secrets", fail_once)  # noqa: AIR311
+    run = connected.run("customerio.production.hidden")
+    assert (run.state, run.get_task_instances()[0].try_number) == ("success", 2)
+    assert connected.summary(run)["last_sync_time"] == 5

@@ -194,7 +194,7 @@ def expired(server: Server) -> str:
 def unsigned(server: Server) -> str:
     """Make a token that needs no key."""
     claims = jwt.decode(server.tokens["admin"], options={"verify_signature": False})
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(claims, "", algorithm="none")
 
 
 @pytest.mark.parametrize("role", ROLES)
