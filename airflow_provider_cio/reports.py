@@ -132,9 +132,9 @@ class Report:
             hurried: The run was told to end, so that little time is left.
         """
         end = time.monotonic() + (_HURRIED_SECONDS if hurried else 2 * _STEP_SECONDS)
-        if self._text.tell() and not self._failed:
+        if not self._failed and self._text.tell():
             self._flush(end - time.monotonic())
-        if self._writes and not self._failed:
+        if not self._failed and self._writes:
             self._wait_for(self._store.submit(self._close_file), end - time.monotonic())
         if not self._failed:
             self._remove_old(min(end - time.monotonic(), _CLEAN_UP_SECONDS))
