@@ -276,3 +276,39 @@ def test_a_store_elsewhere_gets_the_same_report(connected: Airflow, stored: Any,
     assert summary["report"] == f"memory://bucket/reports/production/stored/{path.rpartition('/')[2]}"
     (tmp_path / "copy").write_bytes(store.cat_file(path))
     assert [line["n"] for line in read(tmp_path / "copy")] == [str(n) for n in range(1, 9001)]
+
+
+def test_a_timeout_ends_a_run_whose_store_does_not_answer(connected: Airflow, stored: Any) -> None:
+    """Neither a source that computes rows for minutes nor the store keeps the run; it has a summary."""
+    stored("close")
+    query = "SELECT NULL AS id FROM generate_series(1, 99999) n WHERE n < 50000 OR pg_sleep(600) IS NULL"
+    connected.write("syncs/stuck.yaml", spec("stuck", query, "execution_timeout: 3 seconds\n"))
+    started = time.monotonic()
+    run = connected.run("customerio.production.stuck")
+    assert time.monotonic() - started < HANG_SECONDS
+    summary = connected.summary(run)
+    assert (run.state, summary["status"], summary["report"]) == ("failed", "Failed", None)
+
+
+@pytest.mark.usefixtures("airflow")
+def test_a_run_that_is_killed_stops_all_its_parts() -> None:
+    """Airflow calls from a signal handler: a part that blocks, or fails, delays neither it nor the others."""
+    from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+
+    class Part:
+        def __init__(self, *, blocks: bool) -> None:
+            self.blocks, self.called, self.released = blocks, threading.Event(), threading.Event()
+
+        def stop(self) -> None:
+            self.called.set()
+            if self.blocks:
+                self.released.wait(HANG_SECONDS)
+            raise OSError
+
+    parts: Any = [Part(blocks=True), Part(blocks=False), Part(blocks=True)]
+    operator = CustomerIOSyncOperator(task_id="a", workspace="w", sync="s", people_query="SELECT 1 AS id")
+    operator._stoppable = parts  # noqa: SLF001 - what a run would set
+    operator.on_kill()
+    for part in parts:
+        assert part.called.wait(HANG_SECONDS / 2)
+        part.released.set()
