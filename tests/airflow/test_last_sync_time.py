@@ -45,16 +45,20 @@ def test_what_a_person_sets_while_the_sync_runs_stays(
     connected: Airflow, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A reset in the middle of a run is not overwritten at its end."""
-    connected.write("syncs/reset.yaml", spec("reset", "SELECT 'reset' AS id FROM pg_sleep(3)"))
+    connected.write(
+        "syncs/reset.yaml", spec("reset", "SELECT 'reset' AS id FROM pg_advisory_xact_lock_shared(1)")
+    )
+    database.execute("SELECT pg_advisory_lock(1)")  # holds the run until the person is ready
     connected.set_variable(key("reset"), "5")
 
     def is_running() -> bool:
-        query = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+        query = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
         return bool(database.connection.execute(query).fetchall())
 
     def reset() -> None:
         wait_until(is_running, what="The run's query", seconds=60)
         connected.set_variable(key("reset"), "0")
+        database.execute("SELECT pg_advisory_unlock(1)")
 
     person = threading.Thread(target=reset)
     person.start()

@@ -86,7 +86,7 @@ def test_sets_variables(airflow: LocalAirflow) -> None:
 def test_finds_the_processes_of_running_tasks(airflow: LocalAirflow) -> None:
     """The process of a running task can be found, and killed: the run fails."""
     run = airflow.client.trigger(DAG_ID, {"sleep": 600})
-    (process,) = wait_until(airflow.task_processes, what="The start of the task", seconds=60)
+    (process,) = wait_until(airflow.task_processes, what="The start of the task", seconds=180)
     os.kill(process.pid, signal.SIGKILL)
     assert airflow.client.wait_for_run(DAG_ID, run) == "failed"
     assert airflow.task_processes() == []
@@ -107,7 +107,7 @@ def test_says_what_airflow_refuses(airflow: LocalAirflow) -> None:
 def test_a_running_task_does_not_outlive_airflow(airflow: LocalAirflow) -> None:
     """Stopping the scheduler ends the tasks it runs."""
     airflow.client.trigger(DAG_ID, {"sleep": 600})
-    (process,) = wait_until(airflow.task_processes, what="The start of the task", seconds=60)
+    (process,) = wait_until(airflow.task_processes, what="The start of the task", seconds=180)
     airflow.stop("scheduler")
     assert not is_alive(process)
 

@@ -42,7 +42,7 @@ def start(tmp_path: Path, script: str) -> LocalProcess:
 
 
 def read_log(tmp_path: Path) -> str:
-    return wait_until((tmp_path / "child.log").read_text, what="A line in the log", seconds=10)
+    return wait_until((tmp_path / "child.log").read_text, what="A line in the log", seconds=60)
 
 
 def test_kills_what_does_not_stop_and_its_children(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_a_killed_task_is_tried_again_and_nothing_is_missing(deployment: Deploym
     people = stats(deployment)["people"]
     deployment.workspace.faults(schedule=[None] * 8 + [{"kind": "hang", "seconds": 60}] * 16)
     run_id = client.trigger(MANY_DAG)
-    wait_until(lambda: stats(deployment)["people"] > people, what="The first batch", seconds=60)
+    wait_until(lambda: stats(deployment)["people"] > people, what="The first batch", seconds=180)
     (task,) = deployment.airflow.task_processes()
     task.kill()
     deployment.workspace.faults()
@@ -261,9 +261,9 @@ def test_a_run_that_somebody_marks_as_failed_stops(deployment: Deployment) -> No
             active = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND state = 'active'"
             return connection.execute(active).fetchone() is not None
 
-    wait_until(under_way, what="The query", seconds=60)
+    wait_until(under_way, what="The query", seconds=180)
     client.mark_failed(SLOW_DAG, run_id, "sync")
-    wait_until(lambda: not under_way(), what="The end of the query", seconds=60)
+    wait_until(lambda: not under_way(), what="The end of the query", seconds=180)
     assert client.wait_for_run(SLOW_DAG, run_id) == "failed"
     (instance,) = client.task_instances(SLOW_DAG, run_id)
     assert (instance["state"], instance["try_number"]) == ("failed", 1)

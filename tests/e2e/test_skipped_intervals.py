@@ -40,15 +40,15 @@ class FileNotifier(BaseNotifier):
         with Path(self.path).open("a") as file:
             file.write(self.text + "\\n")
 """
-#: Runs for as long as the test holds the lock, so that the next interval comes meanwhile on any machine.
+#: Run for as long as the test holds the lock, so that the next interval comes meanwhile on any machine.
 SLOW = "SELECT '{name}' AS id FROM pg_advisory_xact_lock_shared(1)"
-ENDLESS = "SELECT '{name}' AS id FROM pg_sleep(86400)"
+STUCK = "SELECT '{name}' AS id FROM pg_advisory_xact_lock_shared(2)"
 QUICK = "SELECT '{name}' AS id"
 #: Workspace and name of each sync, and its query.
 SYNCS = {
     ("busy", "slow"): SLOW,
     ("busy", "quick"): QUICK,
-    ("killed", "victim"): ENDLESS,
+    ("killed", "victim"): STUCK,
     ("killed", "heir"): QUICK,
     ("calm", "other"): QUICK,
 }
@@ -173,7 +173,7 @@ def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
             for workspace in {workspace for workspace, _ in SYNCS}:
                 airflow.client.wait_for_pool(f"customerio.{workspace}")
             with postgres.connect() as connection:
-                connection.execute("SELECT pg_advisory_lock(1)")  # until the test releases it
+                connection.execute("SELECT pg_advisory_lock(1), pg_advisory_lock(2)")
                 for dag_id in dag_ids:
                     airflow.client.unpause(dag_id)
                 scheduled = Scheduled(airflow, connection, told)
@@ -185,7 +185,7 @@ def test_an_overrun_skips_intervals_of_its_workspace_and_nothing_else(scheduled:
     """All phases in one test, because each costs a real minute.
 
     The slow sync of the workspace `busy` is under way when its own next interval comes and that of its quick
-    sibling: both are Skipped and say why. A manual run waits and runs. In `killed` the endless sync is killed
+    sibling: both are Skipped and say why. A manual run waits and runs. In `killed` the stuck sync is killed
     after the next interval has come: no run there is skipped, and the workspace goes on. `calm` sees nothing
     of it all.
     """
@@ -196,8 +196,9 @@ def test_an_overrun_skips_intervals_of_its_workspace_and_nothing_else(scheduled:
 
     # Another tick has passed for all, as the workspace that is free shows.
     scheduled.wait_for("calm.other", "success", after=max(slow.due, victim.due))
-    client.pause(victim.dag_id)  # else its next run takes the slot for good
+    client.pause(victim.dag_id)
     scheduled.process_of(victim).kill()
+    scheduled.connection.execute("SELECT pg_advisory_unlock(2)")  # for a run that was already created
     (task,) = client.task_instances(slow.dag_id, slow.run_id)
     assert task["state"] == "running", scheduled.table()
     scheduled.connection.execute("SELECT pg_advisory_unlock(1)")

@@ -293,13 +293,13 @@ def test_mending_a_file_heals_its_dag(team: Team) -> None:
     for file, _, _ in BROKEN.values():
         path = team.folder / "dags" / file
         path.write_text(SPEC.format(name=path.stem) + "schedule: 0 5 * * *\ntags: [mended]\n")
-    wait_until(lambda: team.dags(tags="mended").keys() == MENDED, what="The mending", seconds=60)
+    wait_until(lambda: team.dags(tags="mended").keys() == MENDED, what="The mending", seconds=180)
     runs = {dag_id: team.start(dag_id) for dag_id in MENDED}
     for dag_id, dag in team.dags(tags="mended").items():
         assert {tag["name"] for tag in dag["tags"]} == {"customerio", "production", "people", "mended"}
         assert dag["timetable_summary"] == "0 5 * * *"
         assert team.client.wait_for_run(dag_id, runs[dag_id]) == "success"
-    wait_until(lambda: team.dags()[NAMELESS]["is_stale"], what="The end of a broken DAG", seconds=60)
+    wait_until(lambda: team.dags()[NAMELESS]["is_stale"], what="The end of a broken DAG", seconds=180)
 
 
 def test_a_commit_that_changes_one_spec_makes_a_version_of_its_dag_alone(team: Team) -> None:
@@ -311,7 +311,7 @@ def test_a_commit_that_changes_one_spec_makes_a_version_of_its_dag_alone(team: T
     spec = team.folder / "repository" / "dags" / "syncs" / "changing.yaml"
     spec.write_text(spec.read_text().replace("first", "second"))
     commit = team.commit("Change a query")
-    wait_until(lambda: team.dags()[STEADY]["bundle_version"] == commit, what="The new commit", seconds=60)
+    wait_until(lambda: team.dags()[STEADY]["bundle_version"] == commit, what="The new commit", seconds=180)
     versions = {dag_id: team.versions(dag_id) for dag_id in states}
     assert versions == {CHANGING: 2, STEADY: 1, BROKEN_IN_GIT: 1}
     assert str(team.folder) not in team.documentation(BROKEN_IN_GIT)
@@ -329,7 +329,7 @@ def test_a_completed_run_updates_its_asset_and_starts_who_waits_for_it(team: Tea
         team.run(customers, state="failed")
         connection.execute("DELETE FROM customers WHERE id = 'ben'")
     run_id = team.run(customers)
-    wait_until(lambda: team.client.runs(audience), what="The run of the audience", seconds=60)
+    wait_until(lambda: team.client.runs(audience), what="The run of the audience", seconds=180)
     (follower,) = team.client.runs(audience)
     assert follower["run_type"] == "asset_triggered"
     # Waited for before events are asked for: Airflow cannot show one whose runs have not begun.
@@ -348,7 +348,7 @@ def test_openlineage_is_told_what_was_read_and_written(team: Team) -> None:
     """
     customers = "customerio.production.customers"
     run_id = team.run(customers)
-    event = wait_until(lambda: team.lineage(f"{customers}.sync", run_id), what="The event", seconds=30)
+    event = wait_until(lambda: team.lineage(f"{customers}.sync", run_id), what="The event", seconds=180)
     source = f"postgres://127.0.0.1:{team.postgres.port}"
     assert [(table["namespace"], table["name"]) for table in event["inputs"]] == [
         (source, "postgres.public.customers"),
@@ -358,7 +358,7 @@ def test_openlineage_is_told_what_was_read_and_written(team: Team) -> None:
     assert (output["namespace"], output["name"]) == ("customerio://production", "customers")
     assert "FROM sales.contracts" in event["job"]["facets"]["sql"]["query"]
     dry = team.run(customers, dry_run=True)
-    event = wait_until(lambda: team.lineage(f"{customers}.sync", dry), what="The event", seconds=30)
+    event = wait_until(lambda: team.lineage(f"{customers}.sync", dry), what="The event", seconds=180)
     assert event["outputs"] == []
     with team.postgres.connect() as connection:
         connection.execute("ALTER TABLE customers RENAME TO gone")
