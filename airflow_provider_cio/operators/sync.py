@@ -10,8 +10,6 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlencode
 
-import psycopg
-from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import (
@@ -41,6 +39,7 @@ from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, StoppedError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook, read_seconds
+from airflow_provider_cio.hooks.source import connect_source
 from airflow_provider_cio.naming import asset_uri, connection_id, pool_name
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
 from airflow_provider_cio.operators.lineage import lineage
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import jinja2
+    import psycopg
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
@@ -380,16 +380,8 @@ class CustomerIOSyncOperator(BaseOperator):
         )
 
     def _connect_source(self) -> psycopg.Connection[Any]:
-        try:
-            with _existing("postgres_conn_id", self.postgres_conn_id, "Postgres"):
-                connection = PostgresHook(self.postgres_conn_id, log_sql=False).get_conn()
-        except psycopg.ProgrammingError as error:  # such as an extra that libpq does not know
-            raise ConfigurationError(f"The connection {self.postgres_conn_id}: {error}") from None
-        if not isinstance(connection, psycopg.Connection):
-            raise ConfigurationError(
-                "Airflow's PostgresHook uses psycopg2 here; install psycopg 3 and SQLAlchemy 2"
-            )
-        return connection
+        with _existing("postgres_conn_id", self.postgres_conn_id, "Postgres"):
+            return connect_source(self.postgres_conn_id)
 
     def _tell(self, context: Context, summary: Summary, report: Report | None) -> dict[str, Any]:
         """Leave the summary where people and other tasks look for it."""

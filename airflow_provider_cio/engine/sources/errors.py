@@ -85,7 +85,7 @@ _MEANINGS: dict[str, _Meaning] = {
     "XX002": _Meaning(_CONNECTION, "An index on the server is damaged: REINDEX it."),
     "F0": _Meaning(_CONNECTION, "A configuration file of the server is wrong; its log has the details."),
     # What the query has to change, or the database objects that it reads.
-    "0A": _Meaning(_QUERY, "The query uses something that this server, or a sync, does not support."),
+    "0A": _Meaning(_QUERY, "The query must be one SELECT that changes nothing, as this server has it."),
     "21": _Meaning(_QUERY, "A subquery that has to give one row gives more: add LIMIT 1, or an aggregate."),
     "22": _Meaning(
         _QUERY, "A value does not fit the expression that uses it. Run the query in psql to see it."
@@ -95,7 +95,11 @@ _MEANINGS: dict[str, _Meaning] = {
         _QUERY, "A text cannot be read as the type it is cast to. Run the query in psql to see it."
     ),
     "22003": _Meaning(_QUERY, "A number is too large for its type: cast to numeric."),
-    "22021": _Meaning(_QUERY, "A text has bytes that are not valid in its encoding."),
+    "22021": _Meaning(
+        _QUERY,
+        "A text has bytes that are not valid UTF-8, as it happens in databases of encoding SQL_ASCII. Convert"
+        " it in the query, for example: convert_from(name::bytea, 'LATIN1') AS name",
+    ),
     "22P05": _Meaning(_QUERY, "A text has a character that cannot be converted to UTF-8."),
     "25006": _Meaning(
         _QUERY, "A sync only reads. Remove what writes from the query: nextval(), functions that change data."
@@ -257,11 +261,6 @@ def source_error(error: psycopg.Error) -> SyncError:
 
 def value_error(error: Exception) -> QueryError:
     """Say what an error means that psycopg met when it read a value."""
-    if isinstance(error, UnicodeDecodeError):
-        return QueryError(
-            "A text of the query is not valid UTF-8, as it happens in databases of encoding SQL_ASCII."
-            " Convert it in the query, for example: convert_from(name::bytea, 'LATIN1') AS name"
-        )
     return QueryError(
         f"A value of the query cannot be read ({type(error).__name__}): cast the column that has it to text"
     )

@@ -1,0 +1,191 @@
+"""A run reads what a plain session of the role would read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
+from airflow_provider_cio.engine.dry_run import DryRun
+
+if TYPE_CHECKING:
+    from tests.conftest import Database
+
+#: Settings of a role or a database that change what an expression means or how a text looks.
+SETTINGS = {
+    "timezone": ["America/New_York", "Asia/Kolkata", "Pacific/Apia", "UTC", "Europe/Berlin"],
+    "datestyle": ["ISO, MDY", "ISO, DMY", "SQL, DMY", "German", "Postgres, MDY"],
+    "intervalstyle": ["postgres", "sql_standard", "iso_8601", "postgres_verbose"],
+    "extra_float_digits": ["-15", "0", "3"],
+    "bytea_output": ["escape", "hex"],
+    "search_path": ["shadow, public", "public"],
+    "lc_monetary": ["C"],
+    "array_nulls": ["off", "on"],
+    "transform_null_equals": ["on", "off"],
+    "standard_conforming_strings": ["on"],
+    "backslash_quote": ["on", "safe_encoding"],
+    "xmloption": ["document", "content"],
+    "quote_all_identifiers": ["on", "off"],
+    "default_text_search_config": ["pg_catalog.german", "pg_catalog.simple"],
+    "timezone_abbreviations": ["Australia", "Default"],
+    "gin_fuzzy_search_limit": ["0"],
+    "row_security": ["on"],
+}
+
+#: What a query may compute, each as text in the query itself, so that the session decides how it looks.
+EXPRESSIONS = [
+    "(timestamptz '2026-03-01 22:30-05'::date)::text",
+    "'10/11/12'::date::text",
+    "(timestamp '2026-07-01 12:00')::timestamptz::text",
+    "extract(epoch FROM timestamp '2026-07-01 12:00' AT TIME ZONE current_setting('TimeZone'))::text",
+    "date_trunc('day', timestamptz '2026-07-01 03:00+00')::text",
+    "to_char(timestamptz '2026-07-01 03:00+00', 'YYYY-MM-DD HH24:MI TZ')",
+    "interval '1 year 2 months 3 days 04:05:06'::text",
+    "(0.1::float8 + 0.2::float8)::text",
+    "(1/3::real)::text",
+    "'\\xDEADBEEF'::bytea::text",
+    "tstzrange('2026-07-01 00:00+00', NULL)::text",
+    "ROW(timestamptz '2026-07-01 00:00+00', interval '1 day')::text",
+    "to_jsonb(timestamptz '2026-07-01 00:00+00')::text",
+    "'{NULL, a}'::text[]::text",
+    "(NULL = NULL)::text",
+    "to_tsvector('the running dogs')::text",
+    "shadowed(1)::text",
+    "current_setting('TimeZone')",
+    "current_setting('DateStyle')",
+    "current_setting('IntervalStyle')",
+    "current_setting('extra_float_digits')",
+    "current_setting('bytea_output')",
+    "current_setting('search_path')",
+]
+
+
+def read(database: Database, query: str, since: int = 0) -> tuple[list[dict[str, Any]], Summary]:
+    """Run a query in a dry run and give the values that are sent, and the summary."""
+    found: list[dict[str, Any]] = []
+
+    class Recorder(DryRun):
+        def send_batch(self, operations: Any) -> list[Any]:
+            import msgspec
+
+            found.extend(msgspec.json.decode(operation)["attributes"] for operation in operations)
+            return []
+
+    summary = Summary(since)
+    sync = Sync(main=PeopleQuery(sql=query))
+    run_sync(sync, Source(database.connect), Recorder(), Rejections(), summary)
+    return found, summary
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [(setting, value) for setting, values in SETTINGS.items() for value in values]
+)
+def test_every_expression_means_what_it_means_in_a_plain_session(
+    database: Database, setting: str, value: str
+) -> None:
+    """Whatever the database sets, a run computes and shows what a session of the same role does."""
+    database.execute(
+        "CREATE SCHEMA shadow; CREATE FUNCTION public.shadowed(int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE FUNCTION shadow.shadowed(int) RETURNS int LANGUAGE sql AS 'SELECT 2'"
+    )
+    names = value if setting == "search_path" else f"'{value}'"
+    if setting == "datestyle":
+        names = value
+    try:
+        database.execute(f"ALTER DATABASE {database.name} SET {setting} = {names}")
+    except psycopg.errors.InvalidParameterValue:
+        pytest.skip("this server does not know the value")
+    columns = ", ".join(f"{expression} AS e{number}" for number, expression in enumerate(EXPRESSIONS))
+    with database.connect() as plain:
+        expected = plain.execute(f"SELECT {columns}".encode()).fetchone()
+    ((found), _) = read(database, f"SELECT 'p' AS id, {columns}")
+    assert expected is not None
+    assert dict(zip(EXPRESSIONS, found[0].values(), strict=True)) == dict(
+        zip(EXPRESSIONS, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "UTC", "Europe/Berlin", "Asia/Kathmandu"])
+@pytest.mark.parametrize(
+    ("column", "condition"),
+    [
+        ("timestamp", ">= to_timestamp({since})"),
+        ("timestamptz", ">= to_timestamp({since})"),
+        ("date", ">= to_timestamp({since})::date"),
+        ("timestamp(0)", "> to_timestamp({since})"),
+        ("time_domain", ">= to_timestamp({since})"),
+    ],
+)
+def test_what_changes_between_two_runs_is_read_by_the_second(
+    database: Database, zone: str, column: str, condition: str
+) -> None:
+    """A row stamped by its default is in the next run, whatever the column's type and the server's zone."""
+    database.execute(f"ALTER DATABASE {database.name} SET timezone = '{zone}'")
+    database.execute("CREATE DOMAIN time_domain AS timestamp")
+    with database.connect() as plain:
+        plain.execute(f"CREATE TABLE t (id text, changed {column} NOT NULL DEFAULT now())".encode())
+        plain.execute("INSERT INTO t VALUES ('first')")
+    query = f"SELECT id, changed FROM t WHERE changed {condition}"
+    _, first = read(database, query.format(since=0))
+    with database.connect() as plain:
+        plain.execute("INSERT INTO t VALUES ('second')")
+    _, second = read(database, query.format(since=first.next_last_sync_time), first.next_last_sync_time)
+    assert (first.rows_read, second.rows_read) in {(1, 1), (1, 2)}  # the first may be read again
+    with database.connect() as plain:
+        (missed,) = plain.execute(
+            "SELECT count(*) FROM t WHERE id = 'second' AND NOT changed "
+            f"{condition.format(since=first.next_last_sync_time)}".encode()
+        ).fetchone() or (1,)
+    assert missed == 0
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Europe/Berlin", "UTC"])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "2026-03-08 02:30:00",  # does not exist in New York
+        "2026-11-01 01:30:00",  # exists twice there
+        "2026-03-29 02:30:00",  # the same in Berlin
+        "2026-07-01 12:00:00",
+        "1900-01-01 00:00:00",
+        "1969-12-31 23:59:59.5",
+    ],
+)
+def test_a_naive_timestamp_is_the_moment_that_postgres_means(
+    database: Database, zone: str, shown: str
+) -> None:
+    """Also in arrays, domains and behind a change of clocks, the value is that of a cast to timestamptz."""
+    database.execute(f"ALTER DATABASE {database.name} SET timezone = '{zone}'")
+    database.execute("CREATE DOMAIN moment AS timestamp")
+    literal = f"timestamp '{shown}'"
+    with database.connect() as plain:
+        (expected,) = plain.execute(
+            f"SELECT floor(extract(epoch FROM {literal}::timestamptz))::bigint".encode()
+        ).fetchone() or (0,)
+    found, _ = read(
+        database,
+        f"SELECT 'p' AS id, {literal} AS naive, ARRAY[{literal}, NULL] AS several,"
+        f" {literal}::moment AS of_domain, ARRAY[{literal}::moment] AS of_domains, NULL::timestamp"
+        f" AS none, {literal}::date AS day, 'infinity'::timestamp AS never,"
+        " '294276-12-31 23:59:59'::timestamp AS last",
+    )
+    day = dt.datetime.fromisoformat(shown).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.UTC)
+    assert found == [
+        {
+            "naive": expected,
+            "several": [expected, None],
+            "of_domain": expected,
+            "of_domains": [expected],
+            "none": None,
+            "day": int(day.timestamp()),
+            "never": None,
+            "last": 9224318015999,
+        }
+    ]
+    if shown == "2026-07-01 12:00:00":
+        moment = dt.datetime.fromisoformat(shown).replace(tzinfo=ZoneInfo(zone))
+        assert expected == int(moment.timestamp())
