@@ -7,7 +7,7 @@ import datetime as dt
 import logging
 import traceback
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from airflow.sdk import Asset, BaseOperator, BaseOperatorLink
@@ -73,7 +73,7 @@ class ReportLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow passes it
         """Say where the report is; called where the task ran, at its end."""
-        return cast("CustomerIOSyncOperator", operator).report_url
+        return str(getattr(operator, "report_url", ""))  # a mapped task that was never unmapped has none
 
 
 class CustomerIOSyncOperator(BaseOperator):
@@ -152,11 +152,10 @@ class CustomerIOSyncOperator(BaseOperator):
         try:
             check_arguments(arguments)
         except ArgumentError as error:
-            if not self._is_mapped:
+            # Airflow constructs a mapped task when it runs: then this is an error of the run.
+            if not getattr(self, "_BaseOperator__from_mapped", False):
                 raise
-            self._wrong_arguments = (
-                error  # known only now, when the task runs, and to be told as other errors
-            )
+            self._wrong_arguments = error
         asset = Asset(uri=asset_uri(workspace, sync))
         outlets = [asset, *kwargs.pop("outlets", ())]
         super().__init__(**{"pool": pool_name(workspace), **kwargs}, outlets=outlets)
