@@ -30,6 +30,8 @@ def show(seen: Preview, out: Console) -> None:
     out.rule(f"[bold]{seen.query}")
     _show_columns(seen.columns, out)
     _show_rows(seen, out)
+    for warning in seen.warnings:
+        out.print(escape(f"Warning: {warning}"), style="yellow")
     if seen.fault:
         out.print(escape(seen.fault), style="red")
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.rejection import Rejections
 from airflow_provider_cio.engine.run import compile_mapper
+from airflow_provider_cio.engine.sources.comparisons import find_warnings
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Preview:
         rows: Its first rows, as they are read.
         operations: What they would become.
         rejections: Those that would be refused before they are sent.
+        warnings: What the query may not mean, and what to know about the last sync time.
         fault: Why the columns cannot be used; there are no operations then.
     """
 
@@ -37,6 +39,7 @@ class Preview:
     rows: list[Row]
     operations: list[Operation] = field(default_factory=list)
     rejections: Rejections = field(default_factory=Rejections)
+    warnings: list[str] = field(default_factory=list)
     fault: str | None = None
 
 
@@ -48,12 +51,15 @@ def preview(sync: Sync, source: Source) -> list[Preview]:
         SourceUnavailableError: Postgres cannot be reached, or went away.
     """
     with source.snapshot() as snapshot:
-        return [_look_at(query, snapshot, sync.nulls) for query in sync.queries]
+        seen = [_look_at(query, snapshot, sync.nulls) for query in sync.queries]
+        seen[0].warnings += snapshot.watermark.warnings
+        return seen
 
 
 def _look_at(query: Query, snapshot: Snapshot, nulls: Nulls) -> Preview:
     with snapshot.read(query.sql, first=PREVIEW_ROWS) as rows:
         seen = Preview(query.name, rows.columns, list(itertools.chain.from_iterable(rows)))
+        seen.warnings += find_warnings(query.sql, rows.columns, snapshot)
     try:
         mapper = compile_mapper(query, seen.columns, nulls, seen.rejections.add)
     except QueryError as error:

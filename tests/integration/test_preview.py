@@ -64,3 +64,45 @@ def test_a_query_that_postgres_refuses_is_an_error(database: Database) -> None:
     """There is nothing to show then but Postgres's reason."""
     with pytest.raises(QueryError, match="nowhere"):
         preview(Sync(main=PeopleQuery(sql="SELECT id FROM nowhere")), Source(database.connect))
+
+
+@pytest.mark.parametrize(
+    ("zone", "condition", "said"),
+    [
+        ("UTC", "changed_on >= to_timestamp(1767225600)", ["changed_on: of type date"]),
+        ("UTC", "t.changed_on > to_timestamp(1767225600)", ["changed_on: of type date"]),
+        ("UTC", '"changed_on" >= to_timestamp( 1767225600 )', ["changed_on: of type date"]),
+        ("UTC", "CHANGED_ON > to_timestamp(1767225600)::date", ["changed_on: of type date"]),
+        ("UTC", "changed_on >= to_timestamp(1767225600)::date", []),
+        ("UTC", "updated_at >= to_timestamp(1767225600)", []),
+        (
+            "America/New_York",
+            "updated_at >= to_timestamp(1767225600)",
+            ["updated_at: of type timestamp without"],
+        ),
+        ("America/New_York", "moved_at >= to_timestamp(1767225600)", []),
+        ("Europe/Berlin", "true", []),
+    ],
+)
+def test_comparisons_that_mean_something_else_are_warned_of(
+    database: Database, zone: str, condition: str, said: list[str]
+) -> None:
+    """The types of columns are looked up in the tables that the query reads, also where it selects others."""
+    database.execute(
+        "CREATE TABLE t (id int, changed_on date, updated_at timestamp, moved_at timestamptz);"
+        f"ALTER DATABASE {database.name} SET timezone = '{zone}'"
+    )
+    query = f"SELECT id FROM t WHERE {condition}"
+    (seen,) = preview(Sync(main=PeopleQuery(sql=query)), Source(database.connect))
+    assert len(seen.warnings) == len(said)
+    assert all(warning.startswith(words) for warning, words in zip(seen.warnings, said, strict=True))
+
+
+def test_naive_columns_are_warned_of_where_the_zone_is_not_utc(database: Database) -> None:
+    """Also in domains and arrays of the result; the warning names the extra that says UTC."""
+    database.execute(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Tokyo'")
+    query = "SELECT 1 AS id, now()::timestamp AS a, ARRAY[now()::timestamp] AS b, now() AS c"
+    (seen,) = preview(Sync(main=PeopleQuery(sql=query)), Source(database.connect))
+    (warning,) = seen.warnings
+    assert warning.startswith("a, b: ")
+    assert "-c timezone=UTC" in warning

@@ -1,0 +1,214 @@
+"""The last sync time for the next run is never later than what a transaction in flight has stamped."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Status, Summary, Sync, run_sync
+from airflow_provider_cio.engine.dry_run import DryRun
+from demo.local_postgres import LocalPostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.conftest import Database
+
+#: Longer than what rounds a moment down to the last sync time.
+SECONDS = 2.5
+
+
+@pytest.fixture(scope="module")
+def preparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
+    """Give a server that takes prepared transactions."""
+    with LocalPostgres(
+        tmp_path_factory.mktemp("postgres"), settings={"max_prepared_transactions": "10"}
+    ) as server:
+        yield server
+
+
+def look(connect: Callable[[], psycopg.Connection[Any]], stored: int = 0, **options: Any) -> tuple[int, str]:
+    """Give the next last sync time, and the warnings."""
+    with Source(connect, **options).snapshot(stored) as snapshot:
+        assert snapshot.next_last_sync_time is not None
+        return snapshot.next_last_sync_time, "\n".join(snapshot.watermark.warnings)
+
+
+def begin(database: Database, *statements: str, **parameters: Any) -> tuple[psycopg.Connection[Any], int]:
+    """Begin a transaction, and give it with the second in which it began."""
+    connection = psycopg.connect(database.uri, **parameters)
+    for statement in statements:
+        connection.execute(statement.encode())
+    (began,) = connection.execute("SELECT floor(extract(epoch FROM now()))::bigint").fetchone() or (0,)
+    return connection, began
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["SELECT 1"],
+        ["INSERT INTO t VALUES (1)"],
+        ["SAVEPOINT a", "INSERT INTO t VALUES (1)", "ROLLBACK TO a"],
+        ["SET LOCAL lock_timeout = 1"],
+        ["SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SELECT 1"],
+        ["SELECT txid_current()"],
+    ],
+)
+def test_any_transaction_in_flight_holds_the_time_back(database: Database, statements: list[str]) -> None:
+    """Whatever it has done so far, it may still write; and its start is what it stamps."""
+    database.execute("CREATE TABLE t (n int)")
+    connection, began = begin(database, *statements)
+    time.sleep(SECONDS)
+    found, warnings = look(database.connect)
+    connection.close()
+    assert (found, warnings) == (began - 1, "")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["SET LOCAL track_activities = off", "INSERT INTO t VALUES (1)"],
+        # Its start is not shown either when it is on again.
+        ["SET LOCAL track_activities = off", "SELECT 1", "SET LOCAL track_activities = on"],
+    ],
+)
+def test_a_session_that_is_not_tracked_costs_the_overlap(database: Database, statements: list[str]) -> None:
+    """Its start is shown nowhere: the default is subtracted, and the warning says how to change that."""
+    database.execute("CREATE TABLE t (n int)")
+    connection, _ = begin(database, *statements)
+    now = time.time()
+    found, warnings = look(database.connect)
+    connection.close()
+    assert now - 63 <= found <= time.time() - 61
+    assert "SET track_activities = on" in warnings
+
+
+def test_a_role_that_is_not_tracked_costs_the_overlap(database: Database) -> None:
+    """Also when its session is idle: the next transaction of it would be hidden, too."""
+    role = f"{database.name}_role"
+    database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'p'; ALTER ROLE {role} SET track_activities = off")
+    try:
+        connection, _ = begin(database, user=role, password="p")
+        found, warnings = look(database.connect)
+        connection.close()
+        assert found <= time.time() - 61
+        assert "track_activities" in warnings
+    finally:
+        database.execute(f"DROP ROLE {role}")
+
+
+def test_an_overlap_that_is_given_is_always_subtracted_once(database: Database) -> None:
+    """After the bound of a long transaction, too: it covers clocks of applications, which nobody can see."""
+    now = time.time()
+    found, _ = look(database.connect, overlap=500)
+    assert now - 503 <= found <= time.time() - 501
+    connection, began = begin(database, "SELECT 1")
+    time.sleep(SECONDS)
+    found, _ = look(database.connect, overlap=500)
+    assert found == began - 1 - 500
+    now = time.time()
+    found, warnings = look(database.connect, overlap=500, max_lookback=1)
+    connection.close()
+    assert now - 504 <= found <= time.time() - 501
+    assert "longer than max_lookback" in warnings
+    assert look(database.connect, overlap=0)[0] >= now - 3
+
+
+@pytest.fixture
+def prepared(
+    preparing: LocalPostgres,
+) -> Iterator[Callable[[], AbstractContextManager[psycopg.Connection[Any]]]]:
+    """Give a function that connects to a server with a transaction that is prepared."""
+    with psycopg.connect(preparing.uri, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS t (n int)")
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO t VALUES (1)")
+        connection.execute("PREPARE TRANSACTION 'one'")
+        yield lambda: psycopg.connect(preparing.uri)
+        connection.execute("ROLLBACK PREPARED 'one'")
+
+
+def test_while_a_transaction_is_prepared_the_last_sync_time_stays(prepared: Any) -> None:
+    """When it began is not shown: the stored time is safe, being from before or held back for it."""
+    stored = int(time.time()) - 100
+    found, warnings = look(prepared, stored)
+    assert found == stored
+    assert "pg_prepared_xacts" in warnings
+    assert look(prepared, stored, overlap=30)[0] == stored  # no run goes further back than the one before
+
+
+def test_a_first_run_beside_a_prepared_transaction_looks_back_from_when_it_was_prepared(
+    prepared: Any,
+) -> None:
+    """There is no stored time yet; the overlap is a guess of how long it took."""
+    now = time.time()
+    assert now - 80 <= look(prepared)[0] <= now - 60
+    assert now - 520 <= look(prepared, overlap=500)[0] <= now - 500
+
+
+def test_a_prepared_transaction_that_was_forgotten_holds_the_time_back_within_bounds(prepared: Any) -> None:
+    """No longer than max_lookback, and the warning says what is missed."""
+    now = time.time()
+    found, warnings = look(prepared, int(now) - 100_000, max_lookback=50)
+    assert now - 53 <= found <= time.time() - 50
+    assert "rows that they commit later are missed" in warnings
+
+
+def test_a_full_refresh_beside_a_prepared_transaction_keeps_the_stored_time(prepared: Any) -> None:
+    """The time that the queries use is 0 then; what is stored must not become 0, nor advance."""
+    stored = int(time.time()) - 100
+    summary = Summary(0, stored)
+    run_sync(Sync(main=PeopleQuery(sql="SELECT 1 AS id")), Source(prepared), DryRun(), Rejections(), summary)
+    assert (summary.status, summary.next_last_sync_time) == (Status.COMPLETED, stored)
+    assert "pg_prepared_xacts" in str(summary.as_dict()["warnings"])
+
+
+CLOCKS = {
+    "has replayed nothing": "RETURN NULL;",
+    "does not have the function": "RAISE EXCEPTION 'not supported here' USING ERRCODE = '0A000';",
+    "does not allow the function": "RAISE EXCEPTION 'not for you' USING ERRCODE = '42501';",
+}
+
+
+@pytest.mark.parametrize("body", CLOCKS.values(), ids=CLOCKS)
+@pytest.mark.parametrize("stored", [0, 1_700_000_000])
+def test_a_clock_that_is_not_known_leaves_the_stored_time_as_it_is(
+    database: Database, body: str, stored: int
+) -> None:
+    """Also in a full refresh, whose queries use 0; the run itself Completes."""
+    database.execute(
+        "CREATE SCHEMA fake;"
+        "CREATE FUNCTION fake.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true';"
+        "CREATE FUNCTION fake.pg_last_xact_replay_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS"
+        f" $$ BEGIN {body} END $$; ALTER DATABASE {database.name} SET search_path = fake, pg_catalog, public"
+    )
+    summary = Summary(0, stored)
+    run_sync(
+        Sync(main=PeopleQuery(sql="SELECT 1 AS id")),
+        Source(database.connect),
+        DryRun(),
+        Rejections(),
+        summary,
+    )
+    assert (summary.status, summary.next_last_sync_time) == (Status.COMPLETED, stored)
+    assert any("clock is not known" in warning for warning in summary.warnings)
+
+
+def test_a_logical_subscriber_is_warned_of(database: Database) -> None:
+    """Its rows have the times of another server, whose transactions cannot be seen here."""
+    database.execute(
+        "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p"
+        " WITH (connect = false, slot_name = NONE)"
+    )
+    database.execute("UPDATE pg_subscription SET subenabled = true")
+    try:
+        found, warnings = look(database.connect)
+        assert found <= time.time() - 61
+        assert re.search("logical subscriber.*Set overlap", warnings)
+    finally:
+        database.execute("ALTER SUBSCRIPTION s DISABLE; DROP SUBSCRIPTION s")
