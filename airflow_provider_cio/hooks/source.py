@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 
 from airflow_provider_cio.errors import ConfigurationError
@@ -35,8 +36,9 @@ def connect_source(postgres_conn_id: str) -> psycopg.Connection[Any]:
         opened = hook.get_conn()
     except psycopg.OperationalError:
         raise
-    except ImportError as error:  # such as for extra iam, which takes the provider of Amazon
-        raise _wrong(postgres_conn_id, f"needs the Python package {error.name}: install it") from None
+    except (ImportError, AirflowOptionalProviderFeatureException) as error:
+        # Such as for the extra iam, which takes the provider of Amazon. Their texts name packages only.
+        raise _wrong(postgres_conn_id, f"needs a package that is not installed: {error}") from None
     except Exception as error:  # noqa: BLE001 - every way of connecting has errors of its own
         # Their texts can quote what the connection holds.
         wrong = f"cannot be used ({type(error).__name__}): {_remedy(error)}"

@@ -1,0 +1,67 @@
+"""Postgres connections of Airflow that hold something that cannot be used."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.airflow.test_sync import spec
+
+if TYPE_CHECKING:
+    from demo.local_postgres import LocalPostgres
+    from tests.airflow.conftest import Airflow
+    from tests.conftest import Database
+
+QUERY = "SELECT 'connected' AS id"
+
+
+@pytest.fixture
+def warehouse(postgres: LocalPostgres, database: Database) -> dict[str, Any]:
+    """Give the fields of a connection that works."""
+    return {**postgres.airflow_connection(), "schema": database.name}
+
+
+@pytest.mark.parametrize("cursor", ["realdictcursor", "dictcursor", "namedtuplecursor", "nothing"])
+def test_a_cursor_for_other_operators_does_not_matter(
+    connected: Airflow, warehouse: dict[str, Any], cursor: str
+) -> None:
+    """A connection may say what rows look like elsewhere; a sync reads them its own way."""
+    connected.connect("warehouse", **{**warehouse, "extra": {"cursor": cursor}})
+    connected.write("syncs/cursor.yaml", spec("cursor", QUERY))
+    assert connected.summary(connected.run("customerio.production.cursor"))["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"extra": {"iam": True}}, "needs a package that is not installed"),
+        ({"extra": {"iam": True, "azure_conn_id": "azure"}}, "cannot be used|needs a package"),
+        ({"extra": {"no_such_option": "hunter2"}}, 'invalid connection option "no_such_option"'),
+        ({"extra": {"sslmode": "sometimes"}}, "It is one of disable"),
+        ({"extra": {"connect_timeout": "hunter2"}}, "cannot be used|correct"),
+        ({"extra": {"options": {"hunter2": 1}}}, "cannot be used|correct|options|refuses"),
+        ({"extra": {"sslkey": "no/such/hunter2", "sslmode": "verify-full"}}, "Turn TLS on at the server"),
+        ({"password": ""}, "Give the connection a password"),
+        ({"password": "wrong"}, "28P01"),
+        ({"schema": "nowhere"}, "Correct the connection's database"),
+    ],
+)
+def test_what_a_person_has_to_change_fails_at_once(
+    connected: Airflow,
+    warehouse: dict[str, Any],
+    change: dict[str, Any],
+    said: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """One try, a sentence that says what to do, and nothing of the connection's values."""
+    connected.connect("warehouse", **{**warehouse, **change})
+    connected.write("syncs/wrong.yaml", spec("wrong", QUERY))
+    run = connected.run("customerio.production.wrong")
+    (task,) = run.get_task_instances()
+    assert (task.state, task.try_number) == ("failed", 1)
+    assert connected.summary(run)["status"] == "Failed"
+    log = capfd.readouterr().out
+    assert re.search(said, log)
+    assert "hunter2" not in log
