@@ -148,6 +148,10 @@ _WHEN_CONNECTING: dict[str, _Meaning] = {
 }
 _REFUSED = _Meaning(_CONNECTION, "The server's log says why.")
 
+_REFUSED_BY_POOLER = _Meaning(
+    _CONNECTION, "Correct login, password, database and extra of the connection, or the pooler's settings."
+)
+
 #: Classes of which the parser writes errors about the text of a query.
 _PARSER_CLASSES = ("42", "0A", "3F")
 _SYNTAX_ERROR = "42601"
@@ -302,7 +306,7 @@ def _refusal(error: psycopg.OperationalError, sentence: str) -> SyncError:
     if meaning is None or meaning.kind is QueryError:
         meaning = _REFUSED
     if sqlstate[:2] == "08":  # what poolers answer to anything, such as a database that they do not know
-        meaning = _REFUSED
+        meaning = _REFUSED_BY_POOLER
     # The server's own code writes these about login, database and host.
     shown = f": {_hidden(sentence, error.pgconn)}" if sqlstate[:2] in ("28", "3D", "08") else ""
     code = f" ({sqlstate})" if sqlstate else ""
