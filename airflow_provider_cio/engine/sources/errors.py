@@ -75,8 +75,8 @@ _MEANINGS: dict[str, _Meaning] = {
     "28": _Meaning(_CONNECTION, "Correct login and password of the connection, or let the role log in."),
     "28000": _Meaning(
         _CONNECTION,
-        "The server does not let this role log in from here. Its pg_hba.conf has to allow user, database,"
-        " host and TLS (sslmode require or verify-full), and the role needs LOGIN.",
+        "If the server wants TLS, set sslmode to require or verify-full; otherwise its pg_hba.conf has to let"
+        " this user in from this host, and the role needs LOGIN.",
     ),
     "28P01": _Meaning(_CONNECTION, "Correct login and password of the connection."),
     "3D000": _Meaning(_CONNECTION, "Correct the connection's database (its field Schema)."),
@@ -163,17 +163,17 @@ _LIBPQ_REMEDIES: tuple[tuple[str, str], ...] = (
         "certificate verify failed",
         "The server's certificate has to come from an authority in sslrootcert; neither may have expired.",
     ),
-    ("does not match host name", "The connection's host has to be the name in the certificate."),
-    ("root certificate file", "sslrootcert names a PEM file that every worker can read."),
+    ("does not match host name", "Give the connection a host that the certificate is for."),
+    ("root certificate file", "Let sslrootcert name a PEM file that every worker can read."),
     (
         "private key file",
-        "sslkey names a file that every worker can read and other users cannot (chmod 0600).",
+        "Let sslkey name a file that every worker can read and other users cannot (chmod 0600).",
     ),
-    ("certificate file", "sslcert and sslkey name PEM files that every worker can read."),
-    ("could not read certificate", "sslcert names a PEM file that every worker can read."),
-    ("could not load", "sslcert, sslkey and sslrootcert name PEM files that every worker can read."),
-    ("could not read root certificate", "sslrootcert names a PEM file that every worker can read."),
-    ("certificate revocation", "sslcrl names a PEM file that every worker can read."),
+    ("certificate file", "Let sslcert and sslkey name PEM files that every worker can read."),
+    ("could not read certificate", "Let sslcert name a PEM file that every worker can read."),
+    ("could not load", "Let sslcert, sslkey and sslrootcert name PEM files that every worker can read."),
+    ("could not read root certificate", "Let sslrootcert name a PEM file that every worker can read."),
+    ("certificate revocation", "Let sslcrl name a PEM file that every worker can read."),
     ("server does not support SSL", "Turn TLS on at the server; sslmode prefer also does without."),
     ("server does not support GSSAPI", "Set gssencmode to prefer or disable in the connection's extra."),
     ("invalid response to SSL negotiation", "What answers there is not Postgres: correct host and port."),
@@ -298,9 +298,7 @@ def connection_error(error: psycopg.OperationalError) -> SyncError:
 def _refusal(error: psycopg.OperationalError, sentence: str) -> SyncError:
     """Say what it means that a server, or a pooler before it, refuses a connection."""
     if _PASSING_WORDS.search(sentence):
-        return SourceUnavailableError(
-            "Postgres refuses the connection for now: it is starting, stopping or full."
-        )
+        return SourceUnavailableError("Postgres cannot be reached for now: it is starting, stopping or full.")
     sqlstate = _traced_sqlstate(error.pgconn)
     meaning = _WHEN_CONNECTING.get(sqlstate) or _MEANINGS.get(sqlstate) or _MEANINGS.get(sqlstate[:2])
     if meaning is None or meaning.kind is QueryError:
@@ -308,9 +306,9 @@ def _refusal(error: psycopg.OperationalError, sentence: str) -> SyncError:
     if sqlstate[:2] == "08":  # what poolers answer to anything, such as a database that they do not know
         meaning = _REFUSED_BY_POOLER
     # The server's own code writes these about login, database and host.
-    shown = f": {_hidden(sentence, error.pgconn)}" if sqlstate[:2] in ("28", "3D", "08") else ""
+    shown = _hidden(sentence, error.pgconn) if sqlstate[:2] in ("28", "3D", "08") else "it refuses"
     code = f" ({sqlstate})" if sqlstate else ""
-    return meaning.kind(f"Postgres refuses the connection{shown}{code}. {meaning.remedy}")
+    return meaning.kind(f"Postgres cannot be reached: {shown}{code}. {meaning.remedy}")
 
 
 def _raised(meaning: _Meaning, did: str, error: psycopg.Error) -> SyncError:
