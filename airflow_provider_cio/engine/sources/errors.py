@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: How long the second attempt to connect may take. It meets the same refusal, which comes at once.
 _TRACE_SECONDS = 10
+#: A shorter password would be found in the words of any sentence; Airflow hides none of these either.
+_SHORTEST_HIDDEN = 5
 #: The longest piece of a message that is shown.
 _SHOWN_CHARACTERS = 300
 
@@ -361,7 +363,9 @@ def _sentence_with(words: str, message: str) -> str:
 def _hidden(sentence: str, pgconn: pq.abc.PGconn | None) -> str:
     """Give a sentence without the password, which a wrong connection may have in another field."""
     password = pgconn.password.decode(errors="replace") if pgconn else ""
-    return (sentence.replace(password, "***") if password else sentence)[:_SHOWN_CHARACTERS].rstrip(".")
+    if len(password) >= _SHORTEST_HIDDEN:
+        sentence = sentence.replace(password, "***")
+    return sentence[:_SHOWN_CHARACTERS].rstrip(".")
 
 
 def _traced_sqlstate(pgconn: pq.abc.PGconn | None) -> str:

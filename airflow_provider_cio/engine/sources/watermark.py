@@ -140,13 +140,13 @@ class _Look:
         oldest, not_allowed, not_tracked, role = found
         if not_allowed:
             self._warn(
-                f"{not_allowed} sessions of other roles hide when their transactions began, so the next last"
+                f"Sessions of other roles ({not_allowed}) hide when their transactions began, so the next last"
                 f" sync time is put back by overlap ({self._guess} s). For the exact time:"
                 f" GRANT pg_read_all_stats TO {role}"
             )
         if not_tracked:
             self._warn(
-                f"{not_tracked} sessions with track_activities off hide when their transactions began, so the"
+                f"Sessions with track_activities off ({not_tracked}) hide when their transactions began, so the"
                 f" next last sync time is put back by overlap ({self._guess} s). For the exact time, turn it"
                 " on for their roles: ALTER ROLE … SET track_activities = on"
             )
@@ -176,7 +176,7 @@ class _Look:
         held = stored or _before(prepared, self._guess)
         earliest = _before(clock - self._max_lookback, self._given)
         self._warn(
-            f"{count} prepared transactions hide when they began, so the last sync time does not advance"
+            f"Prepared transactions ({count}) hide when they began, so the last sync time does not advance"
             " until they are committed or rolled back. pg_prepared_xacts shows them."
         )
         if held < earliest:
