@@ -140,15 +140,15 @@ class _Look:
         oldest, not_allowed, not_tracked, role = found
         if not_allowed:
             self._warn(
-                f"Sessions of other roles ({not_allowed}) hide when their transactions began, so the next last"
-                f" sync time is put back by overlap ({self._guess} s). For the exact time:"
+                f"Sessions of other roles ({not_allowed}) hide when their transactions began, so the next"
+                f" last sync time is put back by overlap ({self._guess} s). For the exact time:"
                 f" GRANT pg_read_all_stats TO {role}"
             )
         if not_tracked:
             self._warn(
-                f"Sessions with track_activities off ({not_tracked}) hide when their transactions began, so the"
-                f" next last sync time is put back by overlap ({self._guess} s). For the exact time, turn it"
-                " on for their roles: ALTER ROLE … SET track_activities = on"
+                f"Sessions with track_activities off ({not_tracked}) hide when their transactions began, so"
+                f" the next last sync time is put back by overlap ({self._guess} s). For the exact time, turn"
+                " it on for their roles: ALTER ROLE … SET track_activities = on"
             )
         # The clock was read first: a transaction that starts after that has a later time.
         start = min(clock, oldest if oldest is not None else clock)
