@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -16,6 +17,7 @@ from demo.local_postgres import LocalPostgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.conftest import Database
 
@@ -86,6 +88,62 @@ def test_a_session_that_is_not_tracked_costs_the_overlap(database: Database, sta
     connection.close()
     assert now - 63 <= found <= time.time() - 61
     assert "SET track_activities = on" in warnings
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        # It has a snapshot, and no transaction id before it writes its first row.
+        "WITH waits AS MATERIALIZED (SELECT pg_sleep(30)) INSERT INTO t SELECT 1 FROM waits",
+        "LOCK TABLE t IN SHARE MODE",  # has neither
+    ],
+)
+def test_a_start_that_was_not_tracked_is_not_taken_for_that_of_the_query(
+    database: Database, statement: str
+) -> None:
+    """A session at work whose transaction began unseen has stamped its rows before its query began."""
+    database.execute("CREATE TABLE t (n int)")
+    connection, _ = begin(
+        database, "SET LOCAL track_activities = off", "SELECT 1", "SET track_activities = on"
+    )
+    with psycopg.connect(database.uri) as holder, ThreadPoolExecutor(1) as thread:
+        holder.execute(b"LOCK TABLE t IN ROW EXCLUSIVE MODE")
+        working = thread.submit(connection.execute, statement.encode())
+        waits = "SELECT wait_event IN ('PgSleep', 'relation') FROM pg_stat_activity WHERE pid = %s"
+        while database.connection.execute(waits.encode(), [connection.info.backend_pid]).fetchone() != (
+            True,
+        ):
+            time.sleep(0.05)
+        found, warnings = look(database.connect)
+        connection.cancel_safe()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            working.result()
+    connection.close()
+    assert found <= time.time() - 61
+    assert "track_activities" in warnings
+
+
+def test_a_session_that_replicates_to_others_holds_nothing_back(tmp_path: Path) -> None:
+    """It reads the log for as long as a subscriber is there, and writes nothing."""
+    with (
+        LocalPostgres(tmp_path, settings={"wal_level": "logical"}) as server,
+        server.connect() as connection,
+        psycopg.connect(server.uri, replication="database", autocommit=True) as subscriber,
+    ):
+        connection.execute(b"CREATE PUBLICATION changes FOR ALL TABLES")
+        connection.execute(b"SELECT pg_create_logical_replication_slot('subscriber', 'pgoutput')")
+        began = subscriber.pgconn.exec_(
+            b"START_REPLICATION SLOT subscriber LOGICAL 0/0 (proto_version '1', publication_names 'changes')"
+        )
+        assert began.status == psycopg.pq.ExecStatus.COPY_BOTH
+        state = b"SELECT state FROM pg_stat_activity WHERE backend_type = 'walsender'"
+        assert connection.execute(state).fetchone() == ("active",)
+        time.sleep(SECONDS)
+        now = time.time()
+        found, warnings = look(server.connect)
+        subscriber.pgconn.finish()
+    assert found >= int(now) - 1
+    assert not warnings
 
 
 def test_a_role_that_is_not_tracked_costs_the_overlap(database: Database) -> None:

@@ -1,0 +1,188 @@
+"""Every kind of fault of the API: at 1 % of requests, at 20 %, in bursts, and one that does not end.
+
+Each run imports all rows again. Afterwards every row in the workspace equals the source, the report has each
+row that Customer.io refused once, the counts add up, and the last sync time has moved only if nothing was
+refused.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import psycopg
+
+from airflow_provider_cio.emulator.faults import Body, Lost, Page, Raw, Status
+from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
+from airflow_provider_cio.engine import Status as RunStatus
+from airflow_provider_cio.errors import TransientError
+from demo.local_postgres import LocalPostgres
+from torture.scenario import BrokenPromiseError, expect
+from torture.workspace import Workspace
+
+if TYPE_CHECKING:
+    from torture.scenario import Trial
+
+#: All of them pass by themselves.
+KINDS = [kind for group in (Status, Page, Body, Lost, Raw) for kind in get_args(group)]
+#: Where each run starts; the next run starts elsewhere only if this one imported everything.
+_LAST_SYNC_TIME = 7
+#: Seconds that the client waits for an answer, and that a slow or missing one takes: longer than that.
+_TIMEOUT = 1.0
+_SLOW = 3.0
+#: Seconds for which a request is repeated: longer than any burst, and short for the fault that does not end.
+_RETRY_FOR = 300.0
+_RETRY_FOR_IN_VAIN = 5.0
+#: Entries of a schedule: more than there are requests.
+_ENTRIES = 3_000
+#: A longer burst may hit one request again and again, whose waits become longer each time.
+_BURST = range(2, 7)
+#: Every so manieth row is refused by Customer.io: its value has more than 1,000 bytes.
+_REFUSED = 499
+
+#: Rows are wide, so that there are many requests.
+_FILLERS = 5
+_TABLE = """
+CREATE TABLE people AS SELECT 'p' || n AS id, n AS number, 0 AS round, 'é' AS text, {fillers}
+FROM generate_series(1, {rows}) n
+"""
+_QUERY = "SELECT * FROM people"
+_NAMES = ("id", "number", "round", "text", *(f"filler_{number}" for number in range(_FILLERS)))
+
+
+@dataclass
+class _Round:
+    """One run and what it meets.
+
+    Args:
+        name: What a line of figures calls it.
+        rate: The share of requests that meet a fault.
+        burst: How many requests in a row meet the same one.
+        refused: Whether there are rows that Customer.io refuses.
+    """
+
+    name: str
+    rate: float
+    burst: range = range(1, 2)
+    refused: bool = True
+
+
+_ROUNDS = (
+    _Round("1 %", 0.01),
+    _Round("20 %", 0.2),
+    _Round("bursts", 0.2, _BURST, refused=False),
+)
+
+
+def run(trial: Trial) -> str:
+    """Import all rows through faults, and then through one that does not end."""
+    chance = random.Random(trial.seed)
+    rows = trial.scale(50_000, 4_000)
+    figures = []
+    with LocalPostgres(trial.folder) as postgres, Workspace() as workspace:
+        with postgres.connect() as connection:
+            fillers = ", ".join(
+                f"repeat(chr(97 + (n + {number}) % 26), 900) AS filler_{number}" for number in range(_FILLERS)
+            )
+            connection.execute(_TABLE.format(rows=rows, fillers=fillers).encode())
+        for number, each in enumerate(_ROUNDS, 1):
+            figures.append(_import(each, number, postgres, workspace, chance))
+        figures.append(_import_in_vain(len(_ROUNDS) + 1, postgres, workspace, chance))
+    return f"{rows:,} rows, {len(KINDS)} kinds: {'; '.join(figures)}"
+
+
+def _import(
+    each: _Round, number: int, postgres: LocalPostgres, workspace: Workspace, chance: random.Random
+) -> str:
+    expected, refused = _change(postgres, number, each)
+    workspace.fail(schedule=_schedule(each, chance))
+    summary, rejections = Summary(_LAST_SYNC_TIME), Rejections()
+    with workspace.client(timeout=_TIMEOUT, retry_for=_RETRY_FOR) as client:
+        run_sync(Sync(main=PeopleQuery(sql=_QUERY)), _source(postgres), client, rejections, summary)
+    met = workspace.faults_met()
+    workspace.fail()
+    counts = summary.queries["people"]
+    expect(
+        (counts.read, counts.imported, counts.failed)
+        == (len(expected) + len(refused), len(expected), len(refused)),
+        f"{each.name}: counted {counts}, but {len(expected)} rows are good and {len(refused)} are refused",
+    )
+    reported = sorted(rejection.identifier for rejection in rejections)
+    expect(
+        reported == sorted(refused),
+        f"{each.name}: the report has {len(reported)} rows, {len(refused)} were refused",
+    )
+    moved = summary.next_last_sync_time != summary.last_sync_time
+    expect(moved != each.refused, f"{each.name}: the last sync time {'moved' if moved else 'stayed'}")
+    _compare(each.name, expected, workspace)
+    faults = sum(met.values()) - met.get("healthy", 0)
+    kinds = len({*met} - {"healthy"})
+    return f"{each.name}: {summary.requests:,} requests met {faults:,} faults of {kinds} kinds"
+
+
+def _import_in_vain(number: int, postgres: LocalPostgres, workspace: Workspace, chance: random.Random) -> str:
+    """Let the API fail after some requests, for good: what was counted as imported is there."""
+    expected, _ = _change(postgres, number, _Round("no end", 1, refused=False))
+    kind = chance.choice(["503", "html", "reset", "bad_gzip"])
+    workspace.fail(schedule=[None] * chance.randint(1, 4) + [{"kind": kind, "applied": False}] * _ENTRIES)
+    summary = Summary(_LAST_SYNC_TIME)
+    try:
+        with workspace.client(timeout=_TIMEOUT, retry_for=_RETRY_FOR_IN_VAIN) as client:
+            run_sync(Sync(main=PeopleQuery(sql=_QUERY)), _source(postgres), client, Rejections(), summary)
+    except TransientError:
+        pass
+    else:
+        raise BrokenPromiseError(f"no end: a run through nothing but {kind} ended as {summary.status}")
+    workspace.fail()
+    expect(
+        summary.status is RunStatus.FAILED and summary.next_last_sync_time == _LAST_SYNC_TIME,
+        f"no end: {summary.as_dict()}",
+    )
+    arrived = sum(person["round"] == str(number) for person in workspace.people(expected).values())
+    counted = summary.rows_imported
+    expect(counted <= arrived, f"no end: counted {counted} rows as imported, and {arrived} have arrived")
+    return f"no end: {kind}, {counted:,} rows counted, {arrived:,} arrived"
+
+
+def _source(postgres: LocalPostgres) -> Source:
+    return Source(lambda: psycopg.connect(postgres.uri))
+
+
+def _schedule(each: _Round, chance: random.Random) -> list[dict[str, Any] | None]:
+    """Deal out faults: all kinds come once before one comes twice."""
+    schedule: list[dict[str, Any] | None] = []
+    deck: list[str] = []
+    while len(schedule) < _ENTRIES:
+        if chance.random() >= each.rate / chance.choice(each.burst):
+            schedule.append(None)
+            continue
+        if not deck:
+            deck = chance.sample(KINDS, len(KINDS))
+        fault = {"kind": deck.pop(), "seconds": _SLOW, "applied": chance.random() < 0.5}  # noqa: PLR2004
+        schedule += [fault] * chance.choice(each.burst)
+    return schedule
+
+
+def _change(
+    postgres: LocalPostgres, number: int, each: _Round
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Change every row; say what the workspace should hold afterwards, and which rows it refuses."""
+    with postgres.connect() as connection:
+        refused = f"number % {_REFUSED} = 0" if each.refused else "false"
+        connection.execute(
+            f"UPDATE people SET round = {number},"
+            f" text = repeat('é', CASE WHEN {refused} THEN 501 ELSE 1 END)".encode()
+        )
+        rows = connection.execute(_QUERY.encode()).fetchall()
+    people = {row[0]: dict(zip(_NAMES, map(str, row), strict=True)) for row in rows}
+    wrong = [id_ for id_, person in people.items() if len(person["text"]) > 1]
+    return {id_: person for id_, person in people.items() if id_ not in {*wrong}}, wrong
+
+
+def _compare(name: str, expected: dict[str, dict[str, str]], workspace: Workspace) -> None:
+    found = workspace.people(expected)
+    for person in found.values():
+        person.pop("cio_id", None)
+    different = [id_ for id_, person in expected.items() if found.get(id_) != person]
+    expect(not different, f"{name}: {len(different)} rows differ from the source, such as {different[:5]}")
