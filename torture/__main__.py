@@ -15,7 +15,7 @@ from pathlib import Path
 from torture.scenario import BrokenPromiseError, Trial
 
 #: In the order in which they are run.
-SCENARIOS = ("watermark", "mutants", "storm")
+SCENARIOS = ("api_faults", "backends", "watermark", "mutants", "storm")
 #: Where the logs of a scenario that failed are kept.
 _LOGS = Path(__file__).parent.parent / ".torture"
 

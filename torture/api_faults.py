@@ -10,13 +10,15 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
+from unittest.mock import patch
 
 import psycopg
 
 from airflow_provider_cio.emulator.faults import Body, Lost, Page, Raw, Status
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
+from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, lanes, run_sync
 from airflow_provider_cio.engine import Status as RunStatus
 from airflow_provider_cio.errors import TransientError
+from airflow_provider_cio.track import pace
 from demo.local_postgres import LocalPostgres
 from torture.scenario import BrokenPromiseError, expect
 from torture.workspace import Workspace
@@ -31,11 +33,14 @@ _LAST_SYNC_TIME = 7
 #: Seconds that the client waits for an answer, and that a slow or missing one takes: longer than that.
 _TIMEOUT = 1.0
 _SLOW = 3.0
+#: Requests are a fifth of their usual size, so that there are five times as many, and repeated sooner.
+_BATCH_BYTES = 100_000
+_FIRST_BACKOFF = 0.1
 #: Seconds for which a request is repeated: longer than any burst, and short for the fault that does not end.
 _RETRY_FOR = 300.0
-_RETRY_FOR_IN_VAIN = 5.0
+_RETRY_FOR_IN_VAIN = 2.0
 #: Entries of a schedule: more than there are requests.
-_ENTRIES = 3_000
+_ENTRIES = 10_000
 #: A longer burst may hit one request again and again, whose waits become longer each time.
 _BURST = range(2, 7)
 #: Every so manieth row is refused by Customer.io: its value has more than 1,000 bytes.
@@ -78,9 +83,14 @@ _ROUNDS = (
 def run(trial: Trial) -> str:
     """Import all rows through faults, and then through one that does not end."""
     chance = random.Random(trial.seed)
-    rows = trial.scale(50_000, 4_000)
+    rows = trial.scale(50_000, 2_000)
     figures = []
-    with LocalPostgres(trial.folder) as postgres, Workspace() as workspace:
+    with (
+        LocalPostgres(trial.folder) as postgres,
+        Workspace() as workspace,
+        patch.object(lanes, "BATCH_BYTES", _BATCH_BYTES),
+        patch.object(pace, "FIRST_BACKOFF", _FIRST_BACKOFF),
+    ):
         with postgres.connect() as connection:
             fillers = ", ".join(
                 f"repeat(chr(97 + (n + {number}) % 26), 900) AS filler_{number}" for number in range(_FILLERS)

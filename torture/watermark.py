@@ -1,9 +1,11 @@
 """A million updates by writers that commit late, unseen, prepared or not at all, while syncs run in a row.
 
 Every row must have arrived in its last version once the writers are done and one more sync has run. There are
-three ways of writing: transactions that the sync's role can see; an application that stamps its rows early
-and hides its transactions, with an ``overlap`` that covers both; and the transactions of another role, which
-the sync's role may not see.
+four ways of writing, each with a database of its own: transactions that the sync's role can see, or that are
+prepared; an application that stamps its rows early and whose role is not tracked, with an ``overlap`` that
+covers both; transactions of another role, which the sync's role may not see; and transactions in which
+tracking is switched off or on. The last two rely on the default overlap, which is subtracted only where a run
+notices that something is hidden. The default is set to seconds here, so that the time advances meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import msgspec
 import psycopg
@@ -20,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
 from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine.sources import watermark
 from demo.local_postgres import LocalPostgres
 from torture.scenario import expect
 
@@ -37,7 +41,9 @@ _LONG_PAUSES = 0.15
 _PAUSE = 0.2
 #: How many missed rows a message lists.
 _LISTED = 5
-_PASSWORD = "reader"
+_PASSWORD = "torture"
+#: A superuser, and a role whose sessions are not tracked.
+_TRACKED, _UNTRACKED = "postgres", "untracked"
 
 
 @dataclass(frozen=True)
@@ -46,33 +52,35 @@ class _Stage:
 
     Args:
         name: The database.
-        role: Whom the sync connects as.
+        role: The role of the sync.
         styles: How transactions are written.
-        unseen: Whether writers hide what they do.
+        writer: The role of the writers.
         overlap: Seconds, as a spec gives them.
     """
 
     name: str
     role: str
     styles: tuple[Callable[[_Writer, range], None], ...]
-    unseen: bool = False
+    writer: str = _TRACKED
     overlap: int | None = None
 
 
 def run(trial: Trial) -> str:
-    """Write and sync at the same time, in three databases of one server."""
-    updates = trial.scale(1_000_000, 21_000)
+    """Write and sync at the same time, in four databases of one server."""
+    updates = trial.scale(1_000_000, 20_000)
     longest = trial.scale(6.0, 3.0)
     overlap = int(longest * 1.5) + 1
     seen = (plain, late, rolled_back, savepoints, subtransactions, seconds, two_phases, two_phases)
     stages = [
         _Stage("seen", "watcher", seen),
-        _Stage("early", "watcher", (plain, late, savepoints, stamped_early), unseen=True, overlap=overlap),
-        _Stage("others", "stranger", (plain, late, rolled_back, savepoints), overlap=overlap),
+        _Stage("early", "watcher", (plain, late, savepoints, stamped_early), _UNTRACKED, overlap),
+        _Stage("others", "stranger", (plain, late, rolled_back, savepoints)),
+        _Stage("switched", "watcher", (switched_on, switched_on_late, switched_off)),
     ]
     with (
         LocalPostgres(trial.folder, settings={"max_prepared_transactions": _WRITERS}) as postgres,
         ThreadPoolExecutor(len(stages)) as threads,
+        patch.object(watermark, "DEFAULT_OVERLAP", overlap),
     ):
         with postgres.connect() as connection:
             _create_roles(connection)
@@ -93,8 +101,10 @@ def _create_roles(connection: psycopg.Connection[Any]) -> None:
     for role, groups in (
         ("watcher", "pg_read_all_data, pg_read_all_stats"),
         ("stranger", "pg_read_all_data"),
+        (_UNTRACKED, "pg_read_all_data, pg_write_all_data"),
     ):
         connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{_PASSWORD}' IN ROLE {groups}".encode())
+    connection.execute(f"ALTER ROLE {_UNTRACKED} SET track_activities = off".encode())
 
 
 class _Run:
@@ -149,10 +159,10 @@ class _Run:
     def _write(self, number: int, rows: range) -> int:
         # Not hash(): that of a text differs from process to process.
         chance = random.Random(f"{self._trial.seed} {self._stage.name} {number}")
-        options = "-c track_activities=off" if self._stage.unseen else ""
-        with psycopg.connect(make_conninfo(self._uri, options=options), autocommit=True) as connection:
+        role = {} if self._stage.writer == _TRACKED else {"user": self._stage.writer, "password": _PASSWORD}
+        with psycopg.connect(make_conninfo(self._uri, **role), autocommit=True) as connection:
             writer = _Writer(connection, chance, self._longest, f"{number}")
-            for block in _blocks(rows, chance, self._trial.scale(400, 120)):
+            for block in _blocks(rows, chance, self._trial.scale(400, 240)):
                 chance.choice(self._stage.styles)(writer, block)
             return writer.written
 
@@ -255,17 +265,21 @@ class _Writer:
         self.execute(self.statement(rows, stamp).encode())
         self.written += len(rows)
 
-    def statement(self, rows: range, stamp: str = "now()") -> str:
-        """Give the statement that writes rows."""
+    def statement(self, rows: range, stamp: str = "now()", source: str = "") -> str:
+        """Give the statement that writes rows, with what it reads first."""
         return (
-            f"UPDATE accounts SET version = version + 1, updated_at = {stamp}"
+            f"UPDATE accounts SET version = version + 1, updated_at = {stamp}{source and f' FROM {source}'}"
             f" WHERE id BETWEEN {rows.start} AND {rows.stop - 1}"
         )
 
     def dawdle(self, share: float = 1.0) -> None:
         """Wait a little, or now and then nearly as long as a transaction may take."""
+        time.sleep(self.pause(share))
+
+    def pause(self, share: float) -> float:
+        """Give seconds to wait."""
         long = self.chance.random() < _LONG_PAUSES
-        time.sleep(self._longest * share * self.chance.uniform(*((0.75, 1) if long else (0, 0.05))))
+        return self._longest * share * self.chance.uniform(*((0.75, 1) if long else (0, 0.05)))
 
 
 def plain(writer: _Writer, rows: range) -> None:
@@ -350,4 +364,37 @@ def stamped_early(writer: _Writer, rows: range) -> None:
     writer.begin()
     writer.update(rows, stamp)
     writer.dawdle(0.5)
+    writer.execute("COMMIT")
+
+
+def switched_on(writer: _Writer, rows: range) -> None:
+    """Begin unseen: the start is not shown either when tracking is on again."""
+    writer.execute("SET track_activities = off")
+    writer.begin()
+    writer.execute("SET track_activities = on")
+    writer.dawdle(0.5)
+    writer.update(rows)
+    writer.dawdle(0.5)
+    writer.execute("COMMIT")
+
+
+def switched_on_late(writer: _Writer, rows: range) -> None:
+    """Begin unseen, and then compute for long before the first row is written."""
+    writer.execute("SET track_activities = off")
+    writer.begin()
+    writer.dawdle(0.8)
+    writer.execute("SET track_activities = on")
+    pause = writer.pause(0.2)
+    computed = f"WITH computed AS MATERIALIZED (SELECT pg_sleep({pause}))"
+    writer.execute(f"{computed} {writer.statement(rows, source='computed')}".encode())
+    writer.written += len(rows)
+    writer.execute("COMMIT")
+
+
+def switched_off(writer: _Writer, rows: range) -> None:
+    """Let tracking end in mid-transaction."""
+    writer.begin()
+    writer.execute("SET LOCAL track_activities = off")
+    writer.update(rows)
+    writer.dawdle()
     writer.execute("COMMIT")
