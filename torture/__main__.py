@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import shutil
 import sys
 import tempfile
 import time
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torture.scenario import BrokenPromiseError, Trial
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 #: In the order in which they are run.
-SCENARIOS = ("api_faults", "backends", "watermark", "mutants", "storm")
+SCENARIOS = ("api_faults", "backends", "black_hole", "watermark", "mutants", "storm")
 #: Where the logs of a scenario that failed are kept.
 _LOGS = Path(__file__).parent.parent / ".torture"
 
@@ -42,13 +48,29 @@ def main() -> int:
     return 0 if all(results) else 1
 
 
+@contextmanager
+def _stderr_in(file: Path) -> Iterator[None]:
+    """Keep what processes write when they are damaged, such as tracebacks of the emulator."""
+    sys.stderr.flush()
+    usual = os.dup(2)
+    with file.open("wb") as log:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(usual, 2)
+        os.close(usual)
+
+
 def _run(name: str, *, seed: int, short: bool) -> bool:
     """Run a scenario, print its line, and say whether every promise held."""
     _LOGS.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-", dir=_LOGS))
     started = time.monotonic()
     try:
-        figures = importlib.import_module(f"torture.{name}").run(Trial(seed, short, folder))
+        with _stderr_in(folder / "stderr.log"):
+            figures = importlib.import_module(f"torture.{name}").run(Trial(seed, short, folder))
     except Exception as error:  # noqa: BLE001 - the other scenarios run all the same
         if not isinstance(error, BrokenPromiseError):
             traceback.print_exc()

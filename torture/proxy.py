@@ -28,6 +28,7 @@ class Proxy:
     Attributes:
         port: Where it listens.
         stalled_at: When it stalled last, in Unix seconds; None as long as it forwards.
+        forwarded: How many bytes it has forwarded, from both sides together.
     """
 
     def __init__(self, target: int) -> None:
@@ -35,6 +36,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.stalled_at: float | None = None
+        self.forwarded = 0
         self._bytes_left: int | None = None
         self._ended = threading.Event()
 
@@ -86,4 +88,5 @@ class Proxy:
                     if self._bytes_left < 0:
                         break
                 (server if one is client else client).sendall(piece)
+                self.forwarded += len(piece)
         return False

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -20,6 +18,8 @@ from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary
 from airflow_provider_cio.engine.dry_run import DryRun
 from airflow_provider_cio.engine.sources import session
 from airflow_provider_cio.errors import SourceUnavailableError
+from torture.interruption import Interrupted, Interruption
+from torture.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,58 +75,12 @@ def test_memory_is_bounded_whatever_the_rows_before_were(
     assert mebibytes <= MEBIBYTES
 
 
-class Proxy:
-    """A TCP proxy before Postgres that can stop forwarding without closing anything."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
-        self.stalled = threading.Event()
-        self.refusing = False
-        #: After so many bytes from the server, stall.
-        self.stall_after: int | None = None
-        self._forwarded = 0
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listening.accept()
-                threading.Thread(target=self._serve, args=[client], daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        server = socket.create_connection(("127.0.0.1", self._target))
-        while not self.stalled.is_set():
-            readable, _, _ = select.select([client, server], [], [], 0.05)
-            for one in readable:
-                if self.stalled.is_set():
-                    return self._hold(client, server)
-                data = one.recv(16384)
-                if not data:
-                    client.close()
-                    server.close()
-                    return None
-                (server if one is client else client).sendall(data)
-                if one is server:
-                    self._forwarded += len(data)
-                    if self.stall_after is not None and self._forwarded > self.stall_after:
-                        self.stalled.set()
-        return self._hold(client, server)
-
-    def _hold(self, *sockets: socket.socket) -> None:
-        threading.Event().wait(PATIENCE * 2)
-        for each in sockets:
-            each.close()
-
-
 @pytest.fixture
 def proxy(database: Database) -> Iterator[Proxy]:
     """Give a proxy before the test's database."""
     port = psycopg.conninfo.conninfo_to_dict(database.uri)["port"]
-    proxy = Proxy(int(port or 0))
-    yield proxy
-    proxy.stalled.set()
+    with Proxy(int(port or 0)) as proxy:
+        yield proxy
 
 
 def through(database: Database, proxy: Proxy) -> Callable[[], psycopg.Connection[Any]]:
@@ -134,26 +88,9 @@ def through(database: Database, proxy: Proxy) -> Callable[[], psycopg.Connection
     return lambda: psycopg.connect(database.uri, port=proxy.port)
 
 
-class Interrupted(BaseException):
-    """What a timeout of Airflow raises, out of the blue."""
-
-
-def within(seconds: float, work: Callable[[], Any]) -> BaseException | None:
+def within(seconds: float, work: Callable[[], object]) -> BaseException | None:
     """Do something in the main thread, interrupt it as Airflow's timeout does, and give what it raised."""
-
-    def interrupt(*_: object) -> None:
-        raise Interrupted
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        work()
-    except BaseException as error:  # noqa: BLE001 - that is what is asked for
-        return error
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    return None
+    return Interruption(lambda: True, seconds, patience=PATIENCE).during(work)
 
 
 QUERY = "SELECT n AS id, md5(n::text) AS v FROM generate_series(1, 500000) n"
@@ -164,7 +101,7 @@ def test_a_timeout_ends_a_run_whatever_the_network_does(
     database: Database, proxy: Proxy, stall_after: int
 ) -> None:
     """A connection that stalls, at the greeting or in the middle of the rows, does not keep it."""
-    proxy.stall_after = stall_after
+    proxy.stall_after(stall_after)
     source = Source(through(database, proxy))
     sync = Sync(main=PeopleQuery(sql=QUERY))
     began = time.monotonic()
@@ -180,7 +117,7 @@ def test_silence_ends_a_run_without_a_timeout(
     """When nothing comes and a second connection does not find our backend at work, the run is transient."""
     monkeypatch.setattr(session, "SILENCE_SECONDS", 1)
     monkeypatch.setattr(session, "_LOOK_SECONDS", 2)
-    proxy.stall_after = stall_after
+    proxy.stall_after(stall_after)
     source = Source(through(database, proxy))
     error = within(
         PATIENCE,
@@ -202,7 +139,7 @@ def test_a_connection_that_was_dropped_on_the_way_is_found_out(
         return way()
 
     source = Source(connect)
-    proxy.stall_after = 100_000
+    proxy.stall_after(100_000)
     error = within(
         PATIENCE,
         lambda: run_sync(Sync(main=PeopleQuery(sql=QUERY)), source, DryRun(), Rejections(), Summary(0)),
@@ -241,7 +178,7 @@ def test_a_backend_does_not_go_on_for_a_run_that_ended(database: Database) -> No
 
 def test_stopping_in_a_signal_handler_does_not_block(database: Database, proxy: Proxy) -> None:
     """A task that is told to end cancels its query, also when nothing gets through any more."""
-    proxy.stall_after = 100_000
+    proxy.stall_after(100_000)
     source = Source(through(database, proxy))
     stopped = threading.Event()
 
