@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: In the order in which they are run.
-SCENARIOS = ("api_faults", "backends", "black_hole", "watermark", "mutants", "storm")
+SCENARIOS = (
+    "api_faults",
+    "backends",
+    "black_hole",
+    "silent_tasks",
+    "watermark",
+    "kills",
+    "many_syncs",
+    "storm",
+    "mutants",
+)
 #: Where the logs of a scenario that failed are kept.
 _LOGS = Path(__file__).parent.parent / ".torture"
 

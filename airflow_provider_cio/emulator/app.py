@@ -2,7 +2,7 @@
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -16,6 +16,11 @@ from airflow_provider_cio.emulator.store import Store
 from airflow_provider_cio.emulator.track_v1 import TrackV1
 from airflow_provider_cio.emulator.track_v2 import TrackV2
 from airflow_provider_cio.emulator.workspace import Workspace
+
+
+async def gone(_request: Request, _error: Exception) -> Response:
+    """An answer that no client waits for any more, as when it was killed in the middle of a request."""
+    return Response(status_code=400)
 
 
 def create_app(options: Options) -> Starlette:
@@ -42,7 +47,9 @@ def create_app(options: Options) -> Starlette:
     ]
     if options.faults:
         routes += fault_routes(faults)
-    return Starlette(routes=routes, exception_handlers={**PAGES, RefusalError: refusal})
+    return Starlette(
+        routes=routes, exception_handlers={**PAGES, RefusalError: refusal, ClientDisconnect: gone}
+    )
 
 
 def track_routes(store: Store, counters: Counters, faults: Faults, options: Options) -> list[Route]:

@@ -78,7 +78,7 @@ TALK: dict[str, tuple[int, bytes]] = {
 }
 """Complete answers that are not a verdict; ``refusal`` is one."""
 
-OK = b"HTTP/1.1 200 OK\r\n"
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 GZIP = OK + b"Content-Encoding: gzip\r\n"
 
@@ -294,8 +294,8 @@ async def drip(transport: asyncio.Transport, fault: Fault) -> None:
         head = OK + b"Content-Length: 1000000\r\n\r\n"
     transport.write(head)
     while time.monotonic() < end and not transport.is_closing():
-        await asyncio.sleep(DRIP_SECONDS)
         transport.write(b" ")
+        await asyncio.sleep(DRIP_SECONDS)
     transport.abort()
 
 
