@@ -89,7 +89,7 @@ _SHORT_HOLES = 3
 def run(trial: Trial) -> str:
     """Run a sync into one hole after the other."""
     chance = random.Random(trial.seed)
-    holes = _HOLES[: trial.scale(len(_HOLES), _SHORT_HOLES)] * trial.scale(4, 1)
+    holes = _HOLES[: trial.scale(len(_HOLES), _SHORT_HOLES)] * trial.scale(3, 1)
     with (
         LocalPostgres(trial.folder) as postgres,
         Workspace() as workspace,
