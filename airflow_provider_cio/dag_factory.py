@@ -148,7 +148,8 @@ def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
         message = (
             str(fault) if isinstance(fault, SpecError) else f"{printable(str(path))}: {unexpected(fault)}"
         )
-        message = message.replace(f"{specs.root.parent}/", "")  # the path of a checkout is noise in a message
+        if specs.root.is_absolute():
+            message = message.replace(f"{specs.root.parent}/", "")  # the path of a checkout is noise
         if not get_parsing_context().dag_id:  # the run of one DAG has nothing to say of others
             log.error("%s", message)
         broken = _broken(_broken_id(specs.names(path), path.relative_to(specs.root), dags), message)

@@ -96,7 +96,8 @@ def preview(args: Namespace) -> None:
     from airflow_provider_cio.dag_factory import build_dag
 
     try:
-        spec = SpecFolder(Path(args.specs or Path(args.spec).parent)).load(Path(args.spec))
+        path, folder = (Path(os.path.abspath(each)) for each in (args.spec, args.specs or "."))  # noqa: PTH100 - it takes `..` out
+        spec = SpecFolder(folder if args.specs else path.parent).load(path)
         task = cast("CustomerIOSyncOperator", build_dag(spec).get_task("sync"))
         variables = {
             "value": VariableAccessor(deserialize_json=False),

@@ -109,7 +109,7 @@ class SpecFolder:
             for entry in listed:
                 if entry.name.startswith("."):
                     continue
-                is_spec = entry.name.endswith(_ENDINGS) and entry.name not in _DEFAULTS
+                is_spec = entry.name.lower().endswith(_ENDINGS) and entry.name not in _DEFAULTS
                 if is_spec:
                     found.append(entry.path)
                 elif entry.is_dir(follow_symlinks=False):

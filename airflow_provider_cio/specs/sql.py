@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ _TOKEN = re.compile(
       (?P<space>\s++|--[^\n\r]*+)
     | (?P<comment>/\*)
     | (?P<text>
-          [eE]'(?:[^'\\]++|\\.|'')*+'
+          [eE]'(?:[^'\\]++|\\.|'')*+'(?:[^\S\n\r]*+[\n\r]\s*+'(?:[^'\\]++|\\.|'')*+')*+
         | (?:[uU]&|[bBxXnN])?'[^']*+(?:''[^']*+)*+'
         | (?:[uU]&)?"[^"]*+(?:""[^"]*+)*+"
       )
@@ -29,11 +30,14 @@ _TOKEN = re.compile(
 _COMMENT = re.compile(r"/\*|\*/")
 #: Nearly every query is one, and nothing in it needs a second look.
 _SIMPLE = re.compile(r"\s*select\b", re.IGNORECASE)
-_NEEDS_A_LOOK = re.compile(r"""[;$]|/\*|\b(?:into|for)\b""", re.IGNORECASE)
+_NEEDS_A_LOOK = re.compile(r"[;$\\]|/\*|\b(?:into|for|insert|update|delete|merge)\b", re.IGNORECASE)
 _LIMITS = re.compile(r"\b(?:limit|offset|fetch)\b", re.IGNORECASE)
 
 _READING = ("SELECT", "VALUES", "TABLE")
-_WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE")
+#: Statements that change data, each with the word that follows; a column may be called like the first.
+_WRITING = {"INSERT": "INTO", "UPDATE": "SET", "DELETE": "FROM", "MERGE": "INTO"}
+#: Functions whose arguments are separated by words such as FROM and FOR.
+_WORDY_FUNCTIONS = ("SUBSTRING", "OVERLAY", "TRIM", "EXTRACT")
 _COMBINING = ("UNION", "INTERSECT", "EXCEPT")
 _ONE_SELECT = "the query must be one SELECT"
 
@@ -67,7 +71,8 @@ def not_one_select(sql: str, *, branches: bool = False) -> SqlFault | None:
         sql: The text.
         branches: Parts of it exclude each other, so that its statements and quotes cannot be counted.
     """
-    if _SIMPLE.match(sql) and not _NEEDS_A_LOOK.search(sql):
+    quotes_are_closed = sql.count("'") % 2 == 0 and sql.count('"') % 2 == 0
+    if _SIMPLE.match(sql) and quotes_are_closed and not _NEEDS_A_LOOK.search(sql):
         return None
     try:
         _scan(sql)
@@ -87,6 +92,12 @@ def limit_of(sql: str) -> SqlFault | None:
     except _NotOneSelectError:  # one with branches
         return None
     return _at(sql, found, found.text.upper()) if found else None
+
+
+def quoted_texts(sql: str) -> Iterator[tuple[int, str]]:
+    """List the texts and names in quotes, each with where it begins, as far as all quotes are closed."""
+    with contextlib.suppress(_NotOneSelectError):
+        yield from ((token.start, token.text) for token in _tokens(sql) if token.kind in ("text", "dollar"))
 
 
 def _at(sql: str, token: _Token, message: str) -> SqlFault:
@@ -117,6 +128,7 @@ def _tokens(sql: str) -> Iterator[_Token]:
                     token, f": the quote {token.text[:20]} is not closed", in_any_branch=False
                 )
             position = end + len(token.text)
+            token = token._replace(text=sql[start:position])
         yield token
 
 
@@ -145,7 +157,9 @@ def _scan(sql: str) -> _Token | None:
     for token in _tokens(sql):
         if ended and token.text != ";":
             raise _NotOneSelectError(token, ", and another statement follows", in_any_branch=False)
-        if token.text == ";" and not scan.parentheses:
+        if token.text == "\\":
+            raise _NotOneSelectError(token, ", and a command of psql, such as \\g, is not SQL: remove it")
+        if token.text == ";":
             ended = bool(scan.first)
             if not ended:
                 raise _NotOneSelectError(token, ", and is empty")
@@ -173,12 +187,15 @@ class _Scan:
         self._previous = ["", "", ""]
         self._with_at: int | None = None
         self._limiting: _Token | None = None
+        self._writing: _Token | None = None
 
     def step(self, token: _Token) -> None:
         """Look at the next word."""
         word = token.text.upper() if token.kind == "word" else token.text[:1]
         if self._limiting:
             self._judge_limit(word, token)
+        if self._writing:
+            self._judge_writing(word)
         if word == "(" and token.kind == "sign":
             self.parentheses.append(_Parenthesis(self._previous[-1], self._opens_result()))
         elif word == ")" and token.kind == "sign":
@@ -211,12 +228,12 @@ class _Scan:
         self.first = word
 
     def _word(self, word: str, token: _Token) -> None:
-        before_last, last = self._previous[-2:]
+        last = self._previous[-1]
         if word in _WRITING and (
-            (last == "(" and before_last in ("AS", "MATERIALIZED"))
+            (last == "(" and self.parentheses[-1].before not in _WORDY_FUNCTIONS)
             or (last == ")" and self._with_at == len(self.parentheses))
         ):
-            raise _NotOneSelectError(token, f", and {word} changes data: a sync only reads")
+            self._writing = token
         if word in _READING and self._with_at == len(self.parentheses):
             self._with_at = None
         if last in ("AS", "."):
@@ -232,9 +249,18 @@ class _Scan:
         """Tell whether a word ends FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE."""
         for key in (("FOR",), ("FOR", "KEY"), ("FOR", "NO", "KEY")):
             if tuple(self._previous[-len(key) :]) == key and word in ("UPDATE", "SHARE"):
-                of_function = self.parentheses and self.parentheses[-1].before in ("SUBSTRING", "OVERLAY")
+                of_function = self.parentheses and self.parentheses[-1].before in _WORDY_FUNCTIONS
                 return not of_function
         return False
+
+    def _judge_writing(self, word: str) -> None:
+        """Tell a statement from a column of its name, such as in ``AS (update int, delete text)``."""
+        statement, self._writing = self._writing, None
+        first = statement.text.upper() if statement else ""
+        if statement and word == _WRITING[first]:
+            raise _NotOneSelectError(statement, f", and {first} changes data: a sync only reads")
+        if first == "UPDATE" and word not in ("(", ")", ","):  # the name of the table
+            self._writing = statement
 
     def _judge_limit(self, word: str, token: _Token) -> None:
         """Count a limit unless it is none: LIMIT ALL, LIMIT NULL, OFFSET 0."""

@@ -6,12 +6,15 @@ import re
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from jinja2 import Environment, TemplateSyntaxError, meta, nodes
+from jinja2 import Environment, TemplateSyntaxError, meta, nodes, pass_context
 
 from airflow_provider_cio.specs.faults import MAX_FAULTS, cut, did_you_mean, printable
+from airflow_provider_cio.specs.sql import quoted_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from jinja2.runtime import Context
 
 #: What a query may use: ``{{ last_sync_time }}``, ``{{ var.value.some_key }}``, ``{{ var.json.some_key }}``.
 ALLOWED = ("last_sync_time", "var")
@@ -31,7 +34,16 @@ _TEMPLATE = re.compile(r"\{[{%#]")
 _QUOTED = re.compile(r"'[^'\n]*+'|\"[^\"\n]*+\"").finditer
 #: A longer text is not repeated in a message.
 _RAW_CHARACTERS = 200
-_jinja = Environment(autoescape=False)  # noqa: S701 - it makes SQL, not HTML
+_RAW_AROUND = "If the braces are SQL, put {% raw %} before and {% endraw %} behind them"
+
+
+@pass_context
+def _at_run_time(_: Context, value: object) -> object:
+    """Make what an expression gives depend on the run, so that Jinja does not compute it in advance."""
+    return value
+
+
+_jinja = Environment(autoescape=False, finalize=_at_run_time)  # noqa: S701 - it makes SQL, not HTML
 
 #: Tags of other statements, to name them.
 _STATEMENT = re.compile(r"\{%[-+]?\s*(\w+)")
@@ -60,7 +72,7 @@ def template_faults(query: str) -> list[TemplateFault]:
     lines = LINES(query)
     try:
         tree = _jinja.parse(query)
-        unknown = meta.find_undeclared_variables(tree) - set(ALLOWED)
+        unknown = _undeclared(tree) - set(ALLOWED)
         found = chain(
             _names(tree, unknown, lines), _not_allowed(tree, lines), _comments_in_texts(query, lines)
         )
@@ -85,7 +97,7 @@ def sql_of(query: str) -> str | None:
         return query
     parts: list[str] = []
     begun = inside = False
-    for _, kind, text in _jinja.lex(query):
+    for kind, text in _pieces(query):
         if kind == "variable_begin" and not begun:
             return None
         inside = inside or kind == "variable_begin"
@@ -98,6 +110,22 @@ def sql_of(query: str) -> str | None:
     return "".join(parts)
 
 
+def _pieces(query: str) -> Iterator[tuple[str, str]]:
+    """Cut a query into what Jinja takes for text and templates; all parts together are the query.
+
+    Jinja itself leaves out the spaces that a ``{%-`` removes. Every end of a line becomes that of Unix.
+    """
+    query = "\n".join(LINES(query))
+    position = 0
+    for _, kind, text in _jinja.lex(query):
+        start = query.index(text, position)
+        if start > position:
+            yield "data", query[position:start]
+        yield kind, text
+        position = start + len(text)
+    yield "data", query[position:]
+
+
 def has_branches(query: str) -> bool:
     """Tell whether a query has statements, so that not all of its text may be in what is rendered."""
     return any(word not in ("raw", "endraw") for word in _STATEMENT.findall(query))
@@ -107,7 +135,19 @@ def uses_last_sync_time(query: str) -> bool:
     """Tell whether a query, whose templates have no mistakes, depends on the last sync time."""
     if not _TEMPLATE.search(query):
         return False
-    return "last_sync_time" in meta.find_undeclared_variables(_jinja.parse(query))
+    return "last_sync_time" in _undeclared(_jinja.parse(query))
+
+
+def _undeclared(tree: nodes.Template) -> set[str]:
+    """Name what a query uses and does not set.
+
+    This is Jinja's `find_undeclared_variables` without its optimizer, which would compute what is constant,
+    such as ``10**10**10``.
+    """
+    generator = meta.TrackingCodeGenerator(_jinja)
+    generator.optimizer = None
+    generator.visit(tree)
+    return generator.undeclared_identifiers
 
 
 def _names(tree: nodes.Template, unknown: set[str], lines: list[str]) -> Iterator[TemplateFault]:
@@ -193,12 +233,21 @@ def _comments_in_texts(query: str, lines: list[str]) -> Iterator[TemplateFault]:
     """Find ``'{# … #}'``, which Jinja would take out of a text."""
     if "{#" not in query:
         return
-    for number, line in enumerate(lines, 1):
-        for quoted in _quoted_braces(line):
-            if "{#" in quoted.group() and "{% raw %}" not in line:
-                message = "Jinja takes {# for the begin of a comment and would remove it"
-                fix = f"{message}. If the braces are SQL, write {_raw(quoted.group())}"
-                yield TemplateFault(number, quoted.start() + 1, len(quoted.group()), fix)
+    marked = "".join(
+        _BLANK("\0" if kind.startswith("comment") else "0", text) if kind != "data" else text
+        for kind, text in _pieces(query)
+    )
+    for start, text in quoted_texts(marked):
+        if "\0" in text:
+            before = LINES(marked[:start])
+            column = len(before[-1])
+            message = "Jinja takes {# for the begin of a comment and would remove it"
+            quoted = lines[len(before) - 1][column : column + len(text)]
+            if "\n" in text or len(text) > _RAW_CHARACTERS:
+                fix = f"{message}. {_RAW_AROUND}"
+            else:
+                fix = f"{message}. If the braces are SQL, write {_raw(quoted)}"
+            yield TemplateFault(len(before), column + 1, len(quoted), fix)
 
 
 def _with_raw(fault: TemplateFault, lines: list[str], *, always: bool = False) -> TemplateFault:
@@ -211,8 +260,7 @@ def _with_raw(fault: TemplateFault, lines: list[str], *, always: bool = False) -
             message=f"{fault.message}. If the braces are SQL, write {_raw(quoted.group())}",
         )
     if always or "the template cannot be read" in fault.message:
-        hint = "If the braces are SQL, put {% raw %} before and {% endraw %} behind them"
-        return fault._replace(message=f"{fault.message}. {hint}")
+        return fault._replace(message=f"{fault.message}. {_RAW_AROUND}")
     return fault
 
 

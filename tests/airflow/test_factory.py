@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pendulum
@@ -16,8 +17,6 @@ from airflow_provider_cio.errors import ConfigurationError
 from tests.airflow.test_cli import GOOD
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airflow.sdk import DAG
 
     from tests.airflow.conftest import Airflow
@@ -48,6 +47,18 @@ with _airflow_parsing_context_manager(dag_id=sys.argv[2], task_id="sync"):
     dags = build_dags(pathlib.Path(sys.argv[1]))
 print(sorted(dags), sorted(parsed), len(read))
 """
+
+
+def test_a_relative_folder_changes_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of a checkout is taken out of messages; a path in the spec stays as it is."""
+    (tmp_path / "syncs").mkdir()
+    query = GOOD.replace("query: SELECT 1 AS id", "query_file: ../../secret.sql")
+    (tmp_path / "syncs" / "a.yaml").write_text(query)
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("syncs"), Path("syncs/../syncs"), tmp_path / "syncs"):
+        (dag,) = build_dags(folder).values()
+        assert "/a.yaml:5:15: there is no readable file ../../secret.sql" in str(dag.doc_md)
+        assert str(tmp_path) not in str(dag.doc_md)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,13 @@ def test_names_that_cannot_be_printed_are_escaped(folder: Folder) -> None:
         assert str(error.value).isprintable()
 
 
+def test_the_ending_may_be_in_capitals(folder: Folder) -> None:
+    """A spec that is left out in silence would be missed late."""
+    for name in ("a.YAML", "b.Yml", "c.yaml~", "d.txt", ".e.yaml"):
+        folder.write(name, GOOD)
+    assert [path.name for path in SpecFolder(folder.root).paths()] == ["a.YAML", "b.Yml"]
+
+
 @pytest.mark.parametrize("name", ["defaults.yaml", "defaults.yml"])
 def test_defaults_have_two_names(folder: Folder, name: str) -> None:
     """Both endings, as for specs; the two together are a mistake."""

@@ -9,7 +9,7 @@ import jinja2
 import pytest
 
 from airflow_provider_cio.specs.sql import not_one_select
-from airflow_provider_cio.specs.templates import sql_of, template_faults
+from airflow_provider_cio.specs.templates import sql_of, template_faults, uses_last_sync_time
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ from airflow_provider_cio.specs.templates import sql_of, template_faults
         "SELECT 1 {% for plan in var.json.plans | sort %}, '{{ plan }}' AS p{{ loop.index }}{% endfor %}",
         "SELECT '{% raw %}{{1,2},{3,4}}{% endraw %}'::int[], {# a note #} 1",
         "SELECT ROW('{a}'), '{1,2}'::int[], '%'",
+        "SELECT 100 % 7, data #>> '{a,b}', '$.a[*] ? (@.b > {1})', email LIKE '%{', '}}', '%}', '#}' FROM t",
+        "{% raw %}\nSELECT '{# a #}',\n  '{{1,2}}'::int[], '{%'\n{% endraw %}",
+        "SELECT {%- raw -%} '{# a' {%- endraw -%}",
+        "{# it's a note #}SELECT 'a' -- don't {# another #} isn't",
+        "SELECT 1 -- don't {# a note #} isn't\n",
     ],
 )
 def test_the_last_sync_time_and_variables_may_be_used(query: str) -> None:
@@ -50,6 +55,25 @@ def test_anything_else_is_a_mistake_at_its_place(
     (fault,) = template_faults(query)
     assert (fault.line, fault.column, fault.length) == place
     assert message in fault.message
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT {{ 10**10**10 }}",
+        "SELECT {{ last_sync_time * 10**10**10 }}",
+        "SELECT {{ last_sync_time | int(10**10**10) }}",
+        "SELECT {{ var.value.get('a', 'b' * 10**12) }}",
+        "SELECT {% if 10**10**10 %}{{ last_sync_time }}{% endif %}",
+        "{% set a = 'b' * 10**12 %}SELECT {{ a }}",
+        "{% for a in 'b' * 10**12 %}{{ a }}{% endfor %}",
+        "SELECT {{ (1).__class__.mro() }} {{ '%0999999999d' % 1 }}",
+    ],
+)
+def test_expressions_are_not_computed(query: str) -> None:
+    """The process that parses all specs would take hours, or all memory, for one of them."""
+    template_faults(query)
+    uses_last_sync_time(query)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +120,7 @@ def test_what_a_query_does_not_need_is_refused(query: str, message: str) -> None
         ("tags && '{{a,b}}'::text[]", "{% raw %}'{{a,b}}'{% endraw %}"),
         ("note = '{#'", "{% raw %}'{#'{% endraw %}"),
         ("note = '{# a #}'", "{% raw %}'{# a #}'{% endraw %}"),
+        ("note = $${# a #}$$", "{% raw %}$${# a #}$${% endraw %}"),
         ('"{%" = 1', '{% raw %}"{%"{% endraw %}'),
         ('data @> \'{"a": {"b": {{}}}}\'', '{% raw %}\'{"a": {"b": {{}}}}\'{% endraw %}'),
     ],
@@ -128,6 +153,7 @@ def test_braces_outside_of_quotes_are_not_taken_for_sql() -> None:
         ("SELECT {# ; #} 1", "SELECT         1"),
         ("{{ var.value.query }}", None),
         ("{% if 1 %}{{ var.value.query }}{% endif %}", None),
+        ("SELECT 1  {%- if 1 -%}  , 2{% endif %}", f"SELECT 1{' ' * 16}, 2{' ' * 11}"),
         ("{% if last_sync_time %}SELECT 1{% endif %}", f"{' ' * 23}SELECT 1{' ' * 11}"),
     ],
 )
