@@ -49,7 +49,7 @@ ACCEPTED = [
     "SELECT id FROM jsonb_path_query('[1]', '$[*] ? (@ > 1)') AS id WHERE '{\"a\": 1}'::jsonb ? 'a'",
     "SELECT n, sum(n) OVER w, count(*) FILTER (WHERE n > 1) OVER w FROM t WINDOW w AS (ORDER BY n) -- it's",
     "SELECT x.n FROM t CROSS JOIN LATERAL (SELECT t.n FETCH FIRST ROW ONLY) AS x WHERE x.n % 2 = 1",
-    "WITH RECURSIVE a(n) AS (SELECT 1 UNION SELECT n FROM a WHERE n < 0) SEARCH DEPTH FIRST BY n SET o TABLE a",
+    "WITH RECURSIVE a(n) AS (TABLE t UNION SELECT n FROM a) SEARCH DEPTH FIRST BY n SET o TABLE a",
     "WITH RECURSIVE a(n) AS (VALUES (1) UNION ALL SELECT n FROM a) CYCLE n SET c USING p SELECT n FROM a",
     "SELECT U&'d\\0061t', U&\"d!0061\" UESCAPE '!' FROM (SELECT 1 AS da) AS x",
     "SELECT 'a {0} %s %(x)s it''s' LIKE '%%', '{1,2}'::int[] && ARRAY[1], '{\"a\": {\"b\": []}}'::jsonb",
