@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from psycopg.postgres import types as postgres_types
 
+from airflow_provider_cio.engine.lexemes import identifiers_of
 from airflow_provider_cio.engine.values import FRACTIONS, INTEGERS, TEXTS
 from airflow_provider_cio.errors import QueryError
 from airflow_provider_cio.track.limits import ATTRIBUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from airflow_provider_cio.engine.sources import Column
 
@@ -40,19 +40,6 @@ _NAME_BYTES = (63, 127)
 _SHORTEST_CUT = 60
 #: The name that a message proposes: long enough to be recognized, and short enough to be kept.
 _PROPOSED_CHARACTERS = 15
-#: Comments and strings, which are skipped, and identifiers. Not sqlparse: it takes the backslash in '\' for
-#: an escape, and reads on beyond the end of that string.
-_LEXEMES = re.compile(
-    r"""
-    --[^\n]* | /\*.*?\*/
-    | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*'
-    | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$
-    | "(?P<quoted>(?:[^"]|"")*)"
-    | (?P<plain>[^\W\d][\w$]*)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-
 #: The built-in types that arrive as text and may hold words for true and false.
 _BOOLEAN_TEXTS = frozenset({"text", "varchar", "bpchar", "name", '"char"', "bit", "varbit"})
 
@@ -127,19 +114,10 @@ def _cut_off(columns: Sequence[Column], sql: str) -> list[str]:
     return [
         f'"{kept}" is only the beginning of "{written}", because the database keeps {limit} bytes of a name:'
         f' give the column a shorter one, such as AS "{written[:_PROPOSED_CHARACTERS].strip()}"'
-        for written in dict.fromkeys(_identifiers(sql))
+        for written in dict.fromkeys(identifiers_of(sql))
         for limit in _NAME_BYTES
         for kept in long_names.intersection(_beginnings(written, limit))
     ]
-
-
-def _identifiers(sql: str) -> Iterator[str]:
-    """List the identifiers of a query as Postgres reads them, before it cuts them off."""
-    for lexeme in _LEXEMES.finditer(sql):
-        if (quoted := lexeme["quoted"]) is not None:
-            yield quoted.replace('""', '"')
-        elif plain := lexeme["plain"]:
-            yield plain.encode().lower().decode()  # of bytes, this changes A to Z only, as Postgres does
 
 
 def _beginnings(name: str, limit: int) -> set[str]:

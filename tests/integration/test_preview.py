@@ -60,6 +60,15 @@ def test_columns_that_cannot_be_used_are_shown_with_what_mends_them(database: Da
     assert seen.operations == []
 
 
+def test_a_query_without_columns_has_the_fault_of_a_missing_identifier(database: Database) -> None:
+    """Postgres takes such a query, so it is the columns that cannot be used."""
+    (seen,) = preview(
+        Sync(main=PeopleQuery(sql="SELECT FROM generate_series(1, 2)")), Source(database.connect)
+    )
+    assert seen.fault is not None
+    assert "no column id or email" in seen.fault
+
+
 def test_a_query_that_postgres_refuses_is_an_error(database: Database) -> None:
     """There is nothing to show then but Postgres's reason."""
     with pytest.raises(QueryError, match="nowhere"):

@@ -189,3 +189,27 @@ def test_a_naive_timestamp_is_the_moment_that_postgres_means(
     if shown == "2026-07-01 12:00:00":
         moment = dt.datetime.fromisoformat(shown).replace(tzinfo=ZoneInfo(zone))
         assert expected == int(moment.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("WHERE n # 1 = 2", [3]),
+        ("ORDER BY n # 3", [3, 2, 1]),
+        ("ORDER BY n # 3;", [3, 2, 1]),
+        ("ORDER BY n DESC; -- it's the end", [3, 2, 1]),
+        ("ORDER BY n DESC /* a /* b */ c */ ;", [3, 2, 1]),
+        (r"WHERE '\' <> 'x' AND n = 2 ; -- '", [2]),
+        ("WHERE '%s{}' = '%s{}' AND n = 2", [2]),
+    ],
+)
+@pytest.mark.parametrize("other", ["'10:00'::time", "1"])
+def test_a_query_whose_columns_are_cast_keeps_its_meaning(
+    database: Database, end: str, expected: list[int], other: str
+) -> None:
+    """The query is put into another one for a cast; nothing but a semicolon and comments is left out."""
+    found, _ = read(
+        database,
+        f'SELECT n AS id, n AS "n {{}} %s {{0}}", {other} AS other FROM generate_series(1, 3) n {end}',
+    )
+    assert [row["n {} %s {0}"] for row in found] == expected

@@ -131,6 +131,10 @@ def test_a_function_that_is_computed_while_planning_shows_no_value(raising: Data
         ("SELECT (2147483647 + length(id)) AS id FROM t", "too large"),
         ("SELECT (SELECT v FROM (VALUES (1), (2)) x (v)) AS id", "LIMIT 1"),
         ("SELECT id FROM t WHERE id = 'no quote", "must be one SELECT"),
+        ("SELECT id FROM t WHERE id = $1", r"has a parameter such as \$1"),
+        ("SELECT id FROM t\n\0 WHERE false", "has a NUL character in line 2"),
+        ("SELECT id,\n'\ud83d' AS a FROM t", "has half of a character in line 2"),
+        ("SELECT n AS id, day::time FROM t, nothing # 1", "at line 1, column 43"),
     ],
 )
 def test_a_query_that_cannot_be_used_says_what_to_do(database: Database, query: str, said: str) -> None:
@@ -142,6 +146,16 @@ def test_a_query_that_cannot_be_used_says_what_to_do(database: Database, query: 
     )
     with pytest.raises(QueryError, match=said):
         run(database, query)
+
+
+def test_a_pooler_that_has_no_transactions_is_a_configuration_error(database: Database) -> None:
+    """PgBouncer with pool_mode statement says so with an SQLSTATE that it uses for outages, too."""
+    database.execute(
+        "CREATE FUNCTION pooler() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
+        " 'transaction blocks not allowed in statement pooling mode' USING ERRCODE = '08P01'; END $$"
+    )
+    with pytest.raises(ConfigurationError, match="pool_mode has to be transaction or session"):
+        run(database, "SELECT pooler() AS id")
 
 
 def test_a_permission_that_is_missing_names_the_table(database: Database) -> None:
@@ -256,6 +270,12 @@ def test_a_text_that_is_not_utf_8_is_an_error_of_the_query(
         ({"options": "-c no_such_setting=1"}, "names an unknown setting"),
         ({"options": "-c statement_timeout=soon"}, "a value is not valid"),
         ({"sslmode": "sometimes"}, "It is one of disable"),
+        ({"options": "-c search_path"}, "-c name=value"),
+        ({"target_session_attrs": "any?"}, "a value that libpq does not know"),
+        ({"load_balance_hosts": "hunter2"}, "a value that libpq does not know"),
+        ({"gssencmode": "require"}, "gssencmode|libpq does not have"),
+        ({"no_such_option": "hunter2"}, r"cannot be used \(ProgrammingError\)"),
+        ({"connect_timeout": "soon"}, r"cannot be used \(ProgrammingError\)"),
     ],
 )
 def test_a_connection_that_is_refused_is_a_configuration_error(
@@ -266,6 +286,16 @@ def test_a_connection_that_is_refused_is_a_configuration_error(
     with pytest.raises(ConfigurationError, match=said) as error, source.snapshot():
         pass
     assert "wrong" not in str(error.value)
+
+
+@pytest.mark.parametrize("cursor", [psycopg.ClientCursor, psycopg.RawCursor])
+def test_a_connection_may_have_other_cursors(database: Database, cursor: type[psycopg.Cursor[Any]]) -> None:
+    """Rows are read in the same way whatever cursors the connection makes for others."""
+    summary = Summary(0)
+    source = Source(lambda: psycopg.connect(database.uri, cursor_factory=cursor))
+    query = "SELECT 'a' AS id, '10:00'::time AS at"
+    run_sync(Sync(main=PeopleQuery(sql=query)), source, DryRun(), Rejections(), summary)
+    assert summary.rows_imported == 1
 
 
 def test_roles_and_databases_that_refuse(database: Database) -> None:

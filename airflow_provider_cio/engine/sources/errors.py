@@ -113,7 +113,9 @@ _MEANINGS: dict[str, _Meaning] = {
     "3F000": _Meaning(_QUERY, "A schema in the query does not exist. Correct its name."),
     "42": _Meaning(_QUERY, "Correct the query. Running it in psql shows the same error."),
     "42501": _Meaning(
-        _QUERY, "The connection's role lacks a permission: GRANT SELECT on what the query reads to it."
+        _QUERY,
+        "The connection's role lacks a permission. What the query uses has to be granted to it: GRANT SELECT"
+        " on tables, views and sequences, USAGE on schemas, EXECUTE on functions.",
     ),
     "42601": _Meaning(_QUERY, "The query must be one SELECT. Correct its syntax."),
     "42703": _Meaning(_QUERY, "Correct the column's name."),
@@ -147,11 +149,25 @@ _WHEN_CONNECTING: dict[str, _Meaning] = {
     "42501": _Meaning(_CONNECTION, "GRANT CONNECT ON DATABASE to the connection's login."),
     "42704": _Meaning(_CONNECTION, "Correct options in the connection's extra: it names an unknown setting."),
     "22023": _Meaning(_CONNECTION, "Correct options in the connection's extra: a value is not valid."),
+    "42601": _Meaning(_CONNECTION, "Correct options in the connection's extra, such as -c name=value."),
 }
 _REFUSED = _Meaning(_CONNECTION, "The server's log says why.")
 
 _REFUSED_BY_POOLER = _Meaning(
     _CONNECTION, "Correct login, password, database and extra of the connection, or the pooler's settings."
+)
+
+#: What Postgres says of a message that does not fit, poolers of nearly anything.
+_PROTOCOL_VIOLATION = "08P01"
+#: The server's part that reads messages. It has no part in errors of functions and poolers.
+_READER_OF_MESSAGES = "postgres.c"
+_WITH_PARAMETERS = _Meaning(
+    _QUERY, "The query has a parameter such as $1, and a sync gives none. Write the value in its place."
+)
+_STATEMENT_POOLING = "statement pooling mode"
+_POOLED_BY_STATEMENT = _Meaning(
+    _CONNECTION,
+    "The pooler gives every statement another connection. Its pool_mode has to be transaction or session.",
 )
 
 #: Classes of which the parser writes errors about the text of a query.
@@ -177,6 +193,7 @@ _LIBPQ_REMEDIES: tuple[tuple[str, str], ...] = (
     ("could not read root certificate", "Let sslrootcert name a PEM file that every worker can read."),
     ("certificate revocation", "Let sslcrl name a PEM file that every worker can read."),
     ("server does not support SSL", "Turn TLS on at the server; sslmode prefer also does without."),
+    ("GSSAPI encryption required", "Set gssencmode to prefer or disable in the connection's extra."),
     ("server does not support GSSAPI", "Set gssencmode to prefer or disable in the connection's extra."),
     ("invalid response to SSL negotiation", "What answers there is not Postgres: correct host and port."),
     ("invalid response to GSSAPI negotiation", "What answers there is not Postgres: correct host and port."),
@@ -204,6 +221,8 @@ _LIBPQ_REMEDIES: tuple[tuple[str, str], ...] = (
     ),
     ("invalid sslmode value", "It is one of disable, allow, prefer, require, verify-ca and verify-full."),
     ("sslmode value", "It is one of disable, allow, prefer, require, verify-ca and verify-full."),
+    (' value: "', "Correct the connection's extra: a setting has a value that libpq does not know."),
+    ("invalid when", "Correct the connection's extra: a setting has a value that libpq does not have."),
     ("weak sslmode", "sslrootcert system needs sslmode verify-full."),
     ("invalid port number", "Correct the connection's port: it is a number from 1 to 65535."),
     ("invalid integer value", "Correct the connection's extra: a setting has to be a whole number."),
@@ -322,6 +341,11 @@ def _meaning(error: psycopg.Error) -> _Meaning:
     if not error.sqlstate:  # from the client: the connection broke, or half an answer arrived
         passes = isinstance(error, (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError))
         return _Meaning(_PASSES, "The connection broke.") if passes else _OTHER
+    if error.sqlstate == _PROTOCOL_VIOLATION:
+        if error.diag.source_file == _READER_OF_MESSAGES:
+            return _WITH_PARAMETERS
+        if _STATEMENT_POOLING in (error.diag.message_primary or ""):
+            return _POOLED_BY_STATEMENT
     return _MEANINGS.get(error.sqlstate) or _MEANINGS.get(error.sqlstate[:2]) or _OTHER
 
 

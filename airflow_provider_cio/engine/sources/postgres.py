@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 from psycopg import sql
-from sqlparse import lexer
-from sqlparse.tokens import Comment, Whitespace
 
+from airflow_provider_cio.engine.lexemes import without_semicolon
 from airflow_provider_cio.engine.sources.errors import query_error, source_error
 from airflow_provider_cio.engine.sources.reading import Rows
 from airflow_provider_cio.engine.sources.session import Session
 from airflow_provider_cio.engine.sources.types import describe_columns
 from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK, Watermark, read_watermark
 from airflow_provider_cio.engine.values import register_loaders
+from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,13 +150,14 @@ class Snapshot:
             QueryError: Postgres refuses it.
             SourceUnavailableError: Postgres went away.
         """
+        _check_text(query)
         name = f"customerio_{next(self._numbers)}"
         columns = self._declare(name, sql.SQL(query), query, before=0)
         if first is not None or any(column.cast for column in columns):
             # Only now it is known which columns need a cast.
             name = f"customerio_{next(self._numbers)}"
             wrapped = _wrapped(query, columns, first)
-            self._declare(name, wrapped, query, before=wrapped.as_string().find(query))
+            self._declare(name, wrapped, query, before=wrapped.as_string().find(without_semicolon(query)))
         yield Rows(self._session, name, columns)
 
     def rows_of(self, statement: LiteralString, *arguments: Any) -> list[tuple[Any, ...]]:
@@ -185,7 +186,25 @@ class Snapshot:
         try:
             return self._session.run(declare)
         except psycopg.Error as error:
-            raise query_error(error, query, len(head.as_string()) + max(before, 0)) from None
+            raise query_error(error, query, len(head.as_string()) + before) from None
+        except UnicodeDecodeError:
+            raise QueryError(
+                "The name of a column is not valid UTF-8, as it happens in databases of encoding SQL_ASCII."
+                " Rename the column with AS"
+            ) from None
+
+
+def _check_text(query: str) -> None:
+    """Refuse a text that cannot be sent. libpq sends nothing behind a NUL, such as a condition."""
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        wrong, place = "half of a character", error.start
+    else:
+        wrong, place = "a NUL character", query.find("\0")
+    if place >= 0:
+        line = query.count("\n", 0, place) + 1
+        raise QueryError(f"The query has {wrong} in line {line}, which Postgres cannot read. Remove it")
 
 
 def _wrapped(query: str, columns: list[Column], first: int | None) -> sql.Composed:
@@ -196,14 +215,7 @@ def _wrapped(query: str, columns: list[Column], first: int | None) -> sql.Compos
         sql.SQL("{} AS {}").format(sql.SQL(column.cast or "{}").format(name), sql.Identifier(column.name))
         for name, column in zip(names, columns, strict=True)
     ]
-    return sql.SQL("SELECT {} FROM (\n{}\n) AS query ({}) LIMIT {}").format(
-        comma.join(items), sql.SQL(_without_semicolon(query)), comma.join(names), first
+    aliases = sql.SQL("({})").format(comma.join(names)) if names else sql.SQL("")
+    return sql.SQL("SELECT {} FROM (\n{}\n) AS query {} LIMIT {}").format(
+        comma.join(items), sql.SQL(without_semicolon(query)), aliases, first
     )
-
-
-def _without_semicolon(query: str) -> str:
-    """Cut off the semicolon, and comments at the end, so that the query can stand in brackets."""
-    tokens = list(lexer.tokenize(query))
-    while tokens and (tokens[-1][0] in Comment or tokens[-1][0] in Whitespace or tokens[-1][1] == ";"):
-        tokens.pop()
-    return "".join(text for _, text in tokens)

@@ -18,7 +18,7 @@ from psycopg.rows import tuple_row
 
 from airflow_provider_cio.engine.sources.errors import connection_error, source_error
 from airflow_provider_cio.engine.worker import Worker
-from airflow_provider_cio.errors import SourceUnavailableError
+from airflow_provider_cio.errors import ConfigurationError, SourceUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,12 +150,18 @@ class Session:
             connection = self._connect()
         except psycopg.OperationalError as error:
             raise connection_error(error) from None
+        except psycopg.Error as error:  # its text can quote the parameters, the password among them
+            raise ConfigurationError(
+                f"The parameters of the Postgres connection cannot be used ({type(error).__name__})."
+                " Correct its host, port, database and extra."
+            ) from None
         if self._aborted:
             connection.close()
             return
         self._opened = connection
         connection.autocommit = True
         connection.row_factory = tuple_row  # an Airflow connection may ask for another
+        connection.cursor_factory = psycopg.Cursor
         connection.prepare_threshold = None  # a pooler may give each transaction another server connection
         _keep_alive(connection)
         try:

@@ -39,7 +39,8 @@ SELECT pg_is_in_recovery(), extract(epoch FROM
 # - from roles that are neither the session's nor a member of pg_read_all_stats,
 # - where the session has track_activities off, or had it when the transaction began.
 # A session that is active and has no transaction yet is about to begin one, with the time of its query. One
-# that has a snapshot, or waits for a lock, is in a transaction, whose start is then hidden.
+# that has a snapshot, or waits for a lock, is in a transaction, whose start is then hidden; but where it is
+# idle or starting, it has begun that since its state was read, later than the clock was.
 # A walsender is active for as long as somebody replicates from here, and writes nothing.
 _IN_FLIGHT: LiteralString = """
 WITH sessions AS (
@@ -47,7 +48,9 @@ WITH sessions AS (
         NOT pg_has_role('pg_read_all_stats', 'USAGE') AND NOT pg_has_role(usesysid, 'USAGE') AS not_allowed,
         state = 'disabled' OR xact_start IS NULL AND (
             state LIKE 'idle in transaction%' OR state = 'fastpath function call'
-            OR backend_xid IS NOT NULL OR backend_xmin IS NOT NULL OR wait_event_type = 'Lock') AS not_tracked
+            OR coalesce(state, '') NOT IN ('idle', 'starting') AND (
+                backend_xid IS NOT NULL OR backend_xmin IS NOT NULL OR wait_event_type = 'Lock')
+            ) AS not_tracked
     FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
         AND coalesce(backend_type, '') NOT IN ('autovacuum worker', 'parallel worker', 'walsender')
