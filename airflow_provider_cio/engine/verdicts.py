@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_cio.errors import ConfigurationError, ItemError, RefusedError, SyncError
-from airflow_provider_cio.track.limits import REFUSALS
+from airflow_provider_cio.track.limits import LATER_REFUSALS, REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,19 +57,21 @@ class Refusals:
 
     A batch that is refused without a usable index is halved, down to single operations. Where the first of
     these are all refused in the same words and nothing has been accepted, it is not about the rows. Halving
-    the rest would be thousands of requests, and every row would be blamed.
+    the rest would be thousands of requests, and every row would be blamed. Later in a run, rows that share a
+    mistake may follow each other, so many more have to be refused without one being accepted.
 
     Shared by all lanes of a delivery.
 
     Args:
-        limit: How many refusals are enough.
+        limit: How many refusals are enough at the beginning.
+        later_limit: How many in a row are enough afterwards.
     """
 
-    def __init__(self, limit: float = REFUSALS) -> None:
+    def __init__(self, limit: float = REFUSALS, later_limit: float = LATER_REFUSALS) -> None:
         self._limit = limit
+        self._later_limit = later_limit
         self._words: tuple[str, str, str] | None = None
         self._count = 0
-        self._is_watching = True
         self._error: ConfigurationError | None = None
         self._lock = threading.Lock()
 
@@ -83,21 +85,25 @@ class Refusals:
             raise self._error
 
     def accepted(self) -> None:
-        """Stop watching: the workspace takes operations."""
-        self._is_watching = False
+        """Count anew: the workspace takes operations."""
+        with self._lock:
+            self._limit = self._later_limit
+            self._words, self._count = None, 0
 
     def refused(self, refusal: RefusedError) -> None:
         """Count a refusal that was about one operation, or one that leaves others to be sent again."""
         with self._lock:
             words = (refusal.field, refusal.reason, _without_numbers(refusal.message))
-            self._is_watching &= self._words in (None, words)
+            if self._words not in (None, words):
+                self._limit = self._later_limit
+                self._count = 0
             self._words = words
             self._count += 1
-            if self._is_watching and self._count >= self._limit:
+            if self._count >= self._limit:
                 self._error = ConfigurationError(
-                    f"Customer.io, or a gateway in front of it, refused the first {self._count} rows that"
-                    f" were sent one by one, all in the same words ({_shown(refusal)}). They are in the"
-                    " report. Check the host of the connection, and what these rows have in common."
+                    f"Customer.io, or a gateway in front of it, refused {self._count} rows in a row that were"
+                    f" sent one by one, all in the same words ({_shown(refusal)}). They are in the report."
+                    " Check the host of the connection, and what these rows have in common."
                 )
 
 
@@ -114,7 +120,7 @@ def deliver(workspace: Workspace, operations: list[Operation], refusals: Refusal
     """
     verdicts = Verdicts()
     try:
-        _deliver(workspace, operations, refusals or Refusals(math.inf), verdicts)
+        _deliver(workspace, operations, refusals or Refusals(math.inf, math.inf), verdicts)
     except SyncError as error:
         verdicts.error = error
     return verdicts

@@ -17,6 +17,7 @@ from airflow_provider_cio.errors import (
     TooLargeError,
     UnavailableError,
 )
+from airflow_provider_cio.track.limits import LATER_REFUSALS
 
 Answer = Callable[[Sequence[bytes]], list[ItemError]]
 
@@ -160,6 +161,24 @@ def test_a_workspace_that_refuses_everything_is_a_configuration_error(answer: An
     assert 20 <= len(told.rejected) <= 20 + lanes
     assert told.accepted == []
     assert len(workspace.sent) < 100 + 10 * lanes
+
+
+def test_a_workspace_that_refuses_everything_later_in_a_run_ends_it() -> None:
+    """A gateway that begins to refuse after rows were accepted does not make a request of every row."""
+
+    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+        if int(operations[-1]) > 100:
+            raise RefusedError("", "invalid", "no")
+        return []
+
+    refusals = Refusals()
+    assert deliver(Answering(answer), batch(100), refusals).error is None
+    workspace = Answering(answer)
+    rows = [Operation(n, str(n), str(n).encode()) for n in range(101, 5000)]
+    verdicts = deliver(workspace, rows, refusals)
+    assert isinstance(verdicts.error, ConfigurationError)
+    assert len(verdicts.rejected) == LATER_REFUSALS
+    assert len(workspace.sent) < 3 * LATER_REFUSALS
 
 
 def test_rows_that_are_refused_beside_others_are_rejections() -> None:
