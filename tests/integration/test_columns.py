@@ -17,14 +17,30 @@ from airflow_provider_cio.engine import (
     run_sync,
 )
 from airflow_provider_cio.errors import QueryError
+from tests.conftest import Database
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_provider_cio.engine import Rejection
-    from tests.conftest import Database
+    from demo.local_postgres import LocalPostgres
     from tests.integration.conftest import LocalWorkspace
 
 NO_PEOPLE = PeopleQuery(sql="SELECT 'x' AS id WHERE false")
 ALIAS = "number_of_orders_in_the_last_thirty_days_without_those_that_were_returned"
+
+
+@pytest.fixture(scope="module")
+def database(postgres: LocalPostgres) -> Iterator[Database]:
+    """Give a database that all tests of this module share: creating one takes longer than any of them."""
+    with postgres.connect() as connection:
+        connection.execute("CREATE DATABASE columns")
+    database = Database(f"{postgres.uri.rpartition('/')[0]}/columns")
+    database.execute("CREATE TYPE answer AS ENUM ('yes', 'no', 'perhaps')")
+    yield database
+    database.connection.close()
+    with postgres.connect() as connection:
+        connection.execute("DROP DATABASE columns WITH (FORCE)")
 
 
 def run(sync: Sync, database: Database, workspace: LocalWorkspace) -> tuple[Summary, list[Rejection]]:
@@ -118,7 +134,6 @@ def test_deleted_is_judged_row_by_row_where_its_type_may_work(
     database: Database, workspace: LocalWorkspace, expression: str, *, accepted: bool
 ) -> None:
     """What Postgres would cast to a boolean, and numbers that are exactly 0 or 1."""
-    database.execute("CREATE TYPE answer AS ENUM ('yes', 'no', 'perhaps')")
     query = f"SELECT 'd1' AS id, 'o1' AS object_id, {expression} AS deleted"
     sync = Sync(main=NO_PEOPLE, relationships=RelationshipsQuery(sql=query, object_type_id="1"))
     summary, rejections = run(sync, database, workspace)
@@ -173,7 +188,6 @@ def test_an_identifier_is_the_text_that_postgres_shows(
     database: Database, workspace: LocalWorkspace, expression: str, identifier: str
 ) -> None:
     """Whatever its type; numbers have all of their digits and no exponent."""
-    database.execute("CREATE TYPE answer AS ENUM ('yes', 'no', 'perhaps')")
     run(Sync(main=PeopleQuery(sql=f"SELECT {expression} AS id, 1 AS n")), database, workspace)
     assert workspace.attributes([identifier])[identifier]["n"] == "1"
 
