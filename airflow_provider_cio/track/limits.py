@@ -47,6 +47,6 @@ EMPTY_ACTIVITY_PAGES = 10
 ACTIVITY_SECONDS = 60.0
 #: Single rows that Customer.io refuses in the same words, before it accepts any, until the run gives up.
 REFUSALS = 20
-#: The same later in a run, without an acceptance between them. Rows that share a mistake may follow each other,
-#: but so many are 10 seconds of requests, and one mistake in the query rather than in rows.
+#: The same later in a run, without an acceptance between them. Rows that share a mistake may follow one
+#: another, but so many are 10 seconds of requests, and one mistake in the query rather than in rows.
 LATER_REFUSALS = 1_000
