@@ -74,6 +74,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
             continue
         if not _is_text(value) or not value.strip():
             raise _wrong(name, value, "use the id of an Airflow connection")
+        if "://" in value:  # it may have a password, and is not repeated
+            raise ArgumentError(f"{name} is a URI. Give the id of an Airflow connection instead.")
 
 
 def _check_choice(name: str, value: Any, allowed: tuple[str | None, ...]) -> None:

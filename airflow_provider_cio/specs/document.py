@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import yaml
 
 from airflow_provider_cio.specs import reader
-from airflow_provider_cio.specs.faults import Fault, SpecError, cut
+from airflow_provider_cio.specs.faults import URI_WITH_PASSWORD, Fault, SpecError, cut
 from airflow_provider_cio.specs.files import UnreadableError, read_text
 from airflow_provider_cio.specs.templates import LINES
 
@@ -120,7 +120,7 @@ class Document:
 
     def _shown(self, number: int) -> str:
         """Give a line as far as values of known keys go, empty where it may hold a secret."""
-        if not self._shows_lines:
+        if not self._shows_lines or URI_WITH_PASSWORD(self._line(number)):
             return ""
         end = 0
         for event, public in self._events:

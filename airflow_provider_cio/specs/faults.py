@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - a field's type
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_FAULTS",
+    "URI_WITH_PASSWORD",
     "Fault",
     "SpecError",
     "cut",
@@ -32,6 +34,8 @@ _WORD_CHARACTERS = 60
 _LISTED_NAMES = 30
 #: More problems than these are not read, and a file with 50,000 wrong keys would take seconds.
 MAX_FAULTS = 20
+#: Finds a URI with a password; what is before an @ may also be a container or a connection's id.
+URI_WITH_PASSWORD = re.compile(r"://[^/\s@:]*+:[^/\s@]*+@").search
 
 
 @dataclass(frozen=True, order=True)

@@ -21,7 +21,7 @@ from pydantic import (
 
 from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.naming import connection_id, dag_id
-from airflow_provider_cio.specs.faults import cut, did_you_mean
+from airflow_provider_cio.specs.faults import URI_WITH_PASSWORD, cut, did_you_mean
 from airflow_provider_cio.specs.notifications import make_notifier
 from airflow_provider_cio.specs.schedules import (
     checked_cron,
@@ -96,6 +96,19 @@ def _cron(value: str) -> str:
     return checked_cron(value)
 
 
+def _uri(value: str) -> str:
+    """Refuse a URI with a password: Airflow shows it."""
+    if URI_WITH_PASSWORD(value):
+        raise ValueError("has a password before the @, which Airflow would show: leave it out")
+    return value
+
+
+def _connection(value: str) -> str:
+    if "://" in value:
+        raise ValueError("is a URI: give the id of an Airflow connection, which holds what the URI says")
+    return value
+
+
 def _link(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -122,6 +135,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=100)]
 _NO_NUL = r"^[^\x00]*$"
 #: As long as Airflow's tables are wide: on Postgres, longer ones end the DAG processor too.
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_NUL)]
+ConnectionId = Annotated[Text, AfterValidator(_connection)]
 #: Airflow's columns end at 2,147,483,647: larger ones end the DAG processor, or the scheduler.
 Count = Annotated[int, Field(ge=0, le=1000)]
 Duration = Annotated[
@@ -223,7 +237,7 @@ class Schedule(_Part):
     """Five fields: minute, hour, day of month, month, day of week."""
     every: Annotated[Duration, AfterValidator(_every)] | None = None
     """A time that divides a day, such as 30 minutes, 2 hours or 1 day; from midnight on."""
-    assets: Annotated[tuple[Text, ...], _TUPLE] = ()
+    assets: Annotated[tuple[Annotated[Text, AfterValidator(_uri)], ...], _TUPLE] = ()
     """URIs of assets: run when all of them were updated."""
 
     @model_validator(mode="before")
@@ -266,7 +280,7 @@ Notifiers = Annotated[tuple[Notifier, ...], _TUPLE]
 class _Shared(_Part):
     """What `defaults.yaml` may say for all specs of its folder and the folders in it."""
 
-    customerio_conn_id: Text | None = None
+    customerio_conn_id: ConnectionId | None = None
     """The connection of the workspace; by default customerio_<workspace>."""
     schedule: Schedule | None = None
     """When to run; without it only when somebody triggers it."""
@@ -294,7 +308,7 @@ class _Shared(_Part):
     """After so many failed runs in a row Airflow pauses the DAG; 0 for never."""
     owner: Text = "airflow"
     """Whom to ask; shown in Airflow."""
-    owner_links: dict[Text, Annotated[Text, AfterValidator(_link)]] = Field(
+    owner_links: dict[Text, Annotated[Text, AfterValidator(_uri), AfterValidator(_link)]] = Field(
         default_factory=dict, max_length=_MAX_ENTRIES
     )
     """Where an owner's name leads: a URL, or mailto:."""
@@ -313,7 +327,7 @@ class Defaults(_Shared):
 
     workspace: Name | None = None
     """The workspace's name; its syncs run one at a time."""
-    postgres_conn_id: Text | None = None
+    postgres_conn_id: ConnectionId | None = None
     """The connection of the source."""
 
 
@@ -326,7 +340,7 @@ class SyncSpec(_Shared):
     """For people."""
     workspace: Name
     """The workspace's name; its syncs run one at a time."""
-    postgres_conn_id: Text
+    postgres_conn_id: ConnectionId
     """The connection of the source."""
     people: People | None = None
     """The people to import."""

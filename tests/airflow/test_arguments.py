@@ -84,6 +84,7 @@ def make(**arguments: Any) -> Any:
         ({**PEOPLE, "postgres_conn_id": ""}, "postgres_conn_id='' is not valid"),
         ({**PEOPLE, "postgres_conn_id": None}, "postgres_conn_id=None is not valid"),
         ({**PEOPLE, "customerio_conn_id": 5}, "customerio_conn_id=5 is not valid"),
+        ({**PEOPLE, "postgres_conn_id": "postgres://u:p@h/d"}, "postgres_conn_id is a URI"),
     ],
 )
 @pytest.mark.usefixtures("airflow")

@@ -143,6 +143,35 @@ def test_a_mistake_beside_a_secret_is_shown_without_it(shown: Shown, mistake: st
     assert TOKEN not in text
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("schedule: {assets: ['postgres://u:{}@h/db/s/t']}", "schedule.assets.0: has a password"),
+        ("schedule: {assets: ['s3://u:{}@b/k']}", "has a password"),
+        ("owner_links: {a: 'https://u:{}@h/x'}", "owner_links.a: has a password"),
+        ("customerio_conn_id: 'customerio://u:{}@h'", "customerio_conn_id: is a URI"),
+        ("customerio_conn_id: 'customerio://u:{}@h'\nnulls: drop", "nulls cannot be drop"),
+    ],
+)
+@pytest.mark.parametrize("where", ["spec", "defaults"])
+def test_credentials_in_a_uri_are_refused_and_not_shown(
+    shown: Shown, more: str, message: str, where: str
+) -> None:
+    """Airflow shows assets, links and ids of connections to everybody who may read the DAG."""
+    more = more.replace("{}", TOKEN)
+    text, tags = shown.of(GOOD + more) if where == "spec" else shown.of(GOOD, defaults=more)
+    assert "spec-error" in tags
+    assert message in text
+    assert TOKEN not in text
+
+
+def test_what_is_no_password_may_stand_before_an_at_sign(shown: Shown) -> None:
+    """Object stores have a container or the id of a connection there."""
+    uris = "[abfss://container@account.dfs.core.windows.net/a, s3://aws_default@bucket/a]"
+    _, tags = shown.of(GOOD + f"schedule: {{assets: {uris}}}\nowner_links: {{a: 'mailto:a@example.com'}}\n")
+    assert "spec-error" not in tags
+
+
 def test_the_line_of_a_mistake_in_one_line_with_a_secret_is_not_shown(shown: Shown) -> None:
     """Where all of a spec is on one line, as in JSON."""
     content = {
