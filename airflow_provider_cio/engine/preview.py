@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from airflow_provider_cio.engine.rejection import Rejections
 from airflow_provider_cio.engine.run import compile_mapper
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: How many rows of each query are looked at.
 PREVIEW_ROWS = 100
+#: Rows are kept until they have so many bytes of JSON: a hundred of long documents would take gigabytes.
+PREVIEW_BYTES = 20_000_000
 
 
 @dataclass
@@ -58,7 +61,16 @@ def preview(sync: Sync, source: Source) -> list[Preview]:
 
 def _look_at(query: Query, snapshot: Snapshot, nulls: Nulls) -> Preview:
     with snapshot.read(query.sql, first=PREVIEW_ROWS) as rows:
-        seen = Preview(query.name, rows.columns, list(itertools.chain.from_iterable(rows)))
+        seen = Preview(query.name, rows.columns, [])
+        length = 0
+        for chunk in rows:  # all are read, because the next query needs the connection
+            if length < PREVIEW_BYTES:
+                seen.rows += chunk
+                length += sum(len(msgspec.json.encode(row)) for row in chunk)
+        if length >= PREVIEW_BYTES:
+            seen.warnings.append(
+                f"Only the first {len(seen.rows)} rows are looked at: their values are long."
+            )
         seen.warnings += find_warnings(query.sql, rows.columns, snapshot)
     try:
         mapper = compile_mapper(query, seen.columns, nulls, seen.rejections.add)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from airflow_provider_cio.engine import ObjectsQuery, PeopleQuery, RelationshipsQuery, Source, Sync
@@ -67,6 +68,29 @@ def test_a_query_without_columns_has_the_fault_of_a_missing_identifier(database:
     )
     assert seen.fault is not None
     assert "no column id or email" in seen.fault
+
+
+def test_long_rows_are_looked_at_up_to_a_limit_and_the_next_query_is_read(database: Database) -> None:
+    """A hundred of long documents would take gigabytes."""
+    long = PeopleQuery(sql="SELECT n AS id, repeat('x', 900000) AS v FROM generate_series(1, 100) n")
+    short = RelationshipsQuery(object_type_id="1", sql="SELECT 'a' AS id, 'b' AS object_id")
+    first, second = preview(Sync(main=long, relationships=short), Source(database.connect))
+    assert 0 < len(first.rows) < 100
+    assert any("Only the first" in warning for warning in first.warnings)
+    assert len(second.rows) == 1
+
+
+def test_a_role_that_may_not_see_locks_gets_a_preview_without_warnings(database: Database) -> None:
+    """Where a server hides which tables a query reads, the types of their columns are not known."""
+    role = f"{database.name}_role"
+    database.execute(f"CREATE TABLE t (id text, day date); CREATE ROLE {role} LOGIN PASSWORD 'p'")
+    database.execute(f"GRANT SELECT ON t TO {role}; REVOKE SELECT ON pg_catalog.pg_locks FROM PUBLIC")
+    try:
+        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+        (seen,) = preview(Sync(main=PeopleQuery(sql="SELECT id FROM t WHERE day >= to_timestamp(0)")), source)
+        assert seen.fault is None
+    finally:
+        database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_a_query_that_postgres_refuses_is_an_error(database: Database) -> None:

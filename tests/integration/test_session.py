@@ -213,3 +213,13 @@ def test_a_query_whose_columns_are_cast_keeps_its_meaning(
         f'SELECT n AS id, n AS "n {{}} %s {{0}}", {other} AS other FROM generate_series(1, 3) n {end}',
     )
     assert [row["n {} %s {0}"] for row in found] == expected
+
+
+def test_a_search_path_cannot_put_another_text_before_that_of_postgres(database: Database) -> None:
+    """A role's search_path may name schemas before pg_catalog; a column is cast to Postgres's own text."""
+    database.execute(
+        "CREATE SCHEMA shadow; CREATE DOMAIN shadow.text AS int;"
+        f"ALTER DATABASE {database.name} SET search_path = shadow, pg_catalog, public"
+    )
+    found, _ = read(database, "SELECT 'p' AS id, time '10:00' AS at, ARRAY[time '10:00'] AS several")
+    assert found == [{"at": "10:00:00", "several": ["10:00:00"]}]

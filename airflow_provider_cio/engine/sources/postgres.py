@@ -7,7 +7,7 @@ role's.
 from __future__ import annotations
 
 import itertools
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
@@ -161,11 +161,16 @@ class Snapshot:
         yield Rows(self._session, name, columns)
 
     def rows_of(self, statement: LiteralString, *arguments: Any) -> list[tuple[Any, ...]]:
-        """Ask Postgres about itself: run a statement of our own and give all its rows."""
+        """Ask Postgres about itself: give all rows of our own statement, none if the role may not ask."""
+
+        def ask() -> list[tuple[Any, ...]]:
+            connection = self._session.connection
+            with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                return connection.execute(statement, arguments).fetchall()
+            return []
+
         try:
-            return self._session.run(
-                lambda: self._session.connection.execute(statement, arguments).fetchall()
-            )
+            return self._session.run(ask)
         except psycopg.Error as error:
             raise source_error(error) from None
 

@@ -47,7 +47,7 @@ _DESCRIBE_TYPES = """
         SELECT described.oid, d.typbasetype, is_array
         FROM described JOIN pg_catalog.pg_type d ON d.oid = held AND d.typtype = 'd'
     )
-    SELECT described.oid, held, is_array, format_type(described.oid, NULL)
+    SELECT described.oid, held, is_array, pg_catalog.format_type(described.oid, NULL)
     FROM described JOIN pg_catalog.pg_type t ON t.oid = held AND t.typtype <> 'd'
 """
 
@@ -104,7 +104,7 @@ def describe_columns(
 
 def _cast(name: str, *, array: bool) -> LiteralString:
     """Write a cast. Its names are this module's own, not a query's."""
-    known: dict[str, LiteralString] = {"text": "::text"}
+    known: dict[str, LiteralString] = {"text": "::pg_catalog.text"}
     for native in NATIVE:
         known[native] = f'::pg_catalog."{native}"'
     return known[name] + "[]" if array else known[name]
