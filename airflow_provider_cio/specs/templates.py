@@ -189,7 +189,13 @@ def _attribute(node: nodes.Getattr | nodes.Getitem) -> str:
 
 
 def _not_allowed(tree: nodes.Template, lines: list[str]) -> Iterator[TemplateFault]:
-    """Find statements that a query cannot have, and braces that were meant as SQL."""
+    """Find statements that a query cannot have, unbounded results, and braces that were meant as SQL."""
+    for operation in tree.find_all((nodes.Pow, nodes.Mul)):
+        if isinstance(operation, nodes.Mul) and not _repeats_text(operation):
+            continue
+        sign = "**" if isinstance(operation, nodes.Pow) else "*"
+        message = f"{sign} is not allowed here, since its result may have any length: write the value itself"
+        yield _fault(lines, operation.lineno, sign, message)
     for node in tree.find_all(nodes.Stmt):
         if not isinstance(node, _STATEMENTS):
             found = _STATEMENT.search(lines[node.lineno - 1])
@@ -207,6 +213,15 @@ def _not_allowed(tree: nodes.Template, lines: list[str]) -> Iterator[TemplateFau
                 yield _fault(lines, node.lineno, "for", message)
         elif isinstance(node, nodes.Output):
             yield from _constants(node, lines)
+
+
+def _repeats_text(product: nodes.BinExpr) -> bool:
+    """Tell whether a multiplication repeats a text or a list."""
+    return any(
+        isinstance(part, nodes.List | nodes.Tuple)
+        or (isinstance(part, nodes.Const) and isinstance(part.value, str))
+        for part in (product.left, product.right)
+    )
 
 
 def _constants(node: nodes.Output, lines: list[str]) -> Iterator[TemplateFault]:

@@ -17,6 +17,7 @@ from airflow_provider_cio.specs.templates import sql_of, template_faults, uses_l
     [
         "SELECT 1",
         "SELECT {{last_sync_time}}",
+        "SELECT {{ last_sync_time * 1000 }}, {{ 24 * 3600 * (var.value.days | int) }}",
         "SELECT {{ last_sync_time }} AS a, {{ last_sync_time - 60 }} AS b",
         "SELECT '{{ var.value.get('plan', 'free') }}', {{ var.json.limits.rows | int }}",
         "{% if last_sync_time %}SELECT 1{% else %}SELECT 2{% endif %}",
@@ -95,6 +96,10 @@ def test_expressions_are_not_computed(query: str) -> None:
             "{% for a in var.json.a %}{% for b in var.json.b %}{{ b }}{% endfor %}{% endfor %}",
             "a loop may only go over a Variable",
         ),
+        ("SELECT {{ last_sync_time * 10**10 }}", "** is not allowed here"),
+        ("{% set a = 10 ** 10 ** 10 %}SELECT {{ last_sync_time }}", "** is not allowed here"),
+        ("SELECT {{ var.value.get('a', 'b' * 10000000000) }}", "* is not allowed here"),
+        ("SELECT {{ ([0] * last_sync_time) | length }}", "* is not allowed here"),
         ("SELECT {{ last_sync_time.foo.bar }}", "last_sync_time is a number and has nothing called foo"),
         ("SELECT {{ last_sync_time.__class__ }}", "__class__ cannot be used: it begins with _"),
         ("SELECT {{ var.value.get.__globals__ }}", "__globals__ cannot be used"),
