@@ -40,6 +40,8 @@ _NAME_BYTES = (63, 127)
 _SHORTEST_CUT = 60
 #: The name that a message proposes: long enough to be recognized, and short enough to be kept.
 _PROPOSED_CHARACTERS = 15
+#: Types that can hold an e-mail address.
+_ADDRESSES = TEXTS - {"uuid"}
 #: The built-in types that arrive as text and may hold words for true and false.
 _BOOLEAN_TEXTS = frozenset({"text", "varchar", "bpchar", "name", '"char"', "bit", "varbit"})
 
@@ -141,9 +143,12 @@ def _misnamed(column: Column, meant: Collection[str], reserved: Collection[str])
 
 
 def _no_identifier(column: Column) -> list[str]:
-    if not column.array and column.type in TEXTS | INTEGERS | {"numeric"}:
-        return []
     name = column.name
+    is_email = name == "email"
+    if not column.array and column.type in (_ADDRESSES if is_email else TEXTS | INTEGERS | {"numeric"}):
+        return []
+    if is_email:
+        return [f"email has the type {_type(column)}, which holds no addresses: select a text AS email"]
     return [f"{name} has the type {_type(column)}, which cannot identify a row: {name}::text AS {name}"]
 
 

@@ -211,6 +211,14 @@ def test_a_type_that_cannot_identify_is_refused(column: Column) -> None:
         compile_mapper(PeopleQuery(sql=""), [column], "remove", print)
 
 
+@pytest.mark.parametrize("kind", ["int4", "int8", "numeric", "uuid", "oid", "bool", "date", "jsonb"])
+def test_a_type_that_holds_no_address_is_refused_for_email(kind: str) -> None:
+    """Once, instead of in every row, also where another column identifies."""
+    for columns in ([Column("email", kind)], [ID, Column("email", kind)]):
+        with pytest.raises(QueryError, match="which holds no addresses"):
+            compile_mapper(PeopleQuery(sql=""), columns, "remove", print)
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "sent"),
     [

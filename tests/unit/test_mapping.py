@@ -222,12 +222,6 @@ def test_one_id_that_is_none_is_found_among_others(value: str) -> None:
         assert (rejection.field, rejection.values) == ("identifiers.id", {"id": value, "email": None})
 
 
-def test_a_column_of_numbers_is_no_column_of_addresses() -> None:
-    """No number is an address, also where the whole column has numbers."""
-    mapped = Mapped([Column("email", "int8")], [(1,), (2,)])
-    assert [rejection.reason for rejection in mapped.rejections] == ["invalid", "invalid"]
-
-
 def test_numeric_ids_are_sent_with_all_their_digits() -> None:
     """Never with an exponent: nobody would find that person again."""
     mapped = Mapped([Column("id", "numeric")], [(Decimal("1E+2"),), (Decimal("7.50"),)])
