@@ -1,7 +1,7 @@
 """SIGKILL at random moments of real task processes.
 
-A killed run fails and leaves the last sync time where it was. The pool is free afterwards, and the next run
-brings the workspace to equality with the source.
+A killed run fails and leaves the last sync time where it was, unless every row had arrived before. The pool
+is free afterwards, and the next run brings the workspace to equality with the source.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def run(trial: Trial) -> str:
         }
         with deployed(trial.folder, {_DAG: _SPEC}, connections) as airflow:
             longest = _run_to_its_end(airflow)
-            hit = late = watchers = 0
+            hit = late = moved = watchers = 0
             while hit < kills:
                 expect(
                     late <= kills * _LATE_RUNS, f"{late} runs ended before they were killed, {hit} did not"
@@ -73,14 +73,17 @@ def run(trial: Trial) -> str:
                 longest *= _LONGER
                 watchers += with_watcher
                 after = airflow.client.variable(f"{_DAG}.last_sync_time")
-                expect(after == before, f"a killed run moved the last sync time from {before} to {after}")
+                if after != before:  # killed after its last row, before Airflow knew that it had succeeded
+                    moved += 1
+                    _compare(connection, workspace)
                 pool = airflow.client.request("GET", "/pools/customerio.production")
                 expect(pool["open_slots"] == 1, f"after a kill the pool is not free: {pool}")
                 _run_to_its_end(airflow)
                 _compare(connection, workspace)
     return (
         f"{rows:,} rows, {hit} runs killed, {watchers} of them with the process that watches over the task"
-        f" ({late} had ended before); each next run Completed; 0 rows differ"
+        f" ({late} had ended before); {moved} had stored the last sync time, with every row in the workspace;"
+        " each next run Completed; 0 rows differ"
     )
 
 
