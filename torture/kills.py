@@ -1,15 +1,16 @@
-"""SIGKILL at random moments of real task processes.
+"""SIGKILL at random moments of real task processes, of those that watch over them, or of both.
 
-A killed run fails and leaves the last sync time where it was, unless every row had arrived before. The pool
-is free afterwards, and the next run brings the workspace to equality with the source.
+A killed run fails. It leaves the last sync time where it was, unless every row had arrived before. None of
+its processes goes on, the pool is free, and the next run brings the workspace to equality with the source.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -20,71 +21,132 @@ from torture.scenario import expect
 from torture.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
     from demo.local_airflow import LocalAirflow
     from torture.scenario import Trial
 
 _DAG = "customerio.production.people"
+_VARIABLE = f"{_DAG}.last_sync_time"
 _SPEC = """\
 name: people
 workspace: production
 postgres_conn_id: warehouse
 retries: 0
 people:
-  query: SELECT id, round, text FROM people WHERE updated_at >= to_timestamp({{ last_sync_time }})
+  query: |
+    SELECT id, round, text FROM people, pg_advisory_xact_lock_shared(1)
+    WHERE updated_at >= to_timestamp({{ last_sync_time }})
 """
+#: Makes sending take as long as the start of a process: as many kills hit the one as the other.
+_REQUESTS_PER_SECOND = 8
 #: Runs that may end before they are killed, for each one that is killed.
 _LATE_RUNS = 3
-#: In so many cases the process that watches over the task is killed with it.
-_WATCHERS = 0.3
+#: What is killed: mostly the task's process, else the process that watches over it, alone or too.
+_VICTIMS = ("task", "task", "task", "task", "watcher", "both")
 _SHORTER, _LONGER = 0.8, 1.2
 _RUN_SECONDS = 180
+#: What a task may take to end when nothing watches over it any more. Airflow gives up its run after 10 s.
+_END_SECONDS = 8
 
 
 def run(trial: Trial) -> str:
-    """Kill until so many runs were hit."""
+    """Kill until so many runs were hit.
+
+    Returns:
+        The figures.
+    """
     chance = random.Random(trial.seed)
-    rows, kills = trial.scale(20_000, 5_000), trial.scale(50, 3)
+    rows, kills = trial.scale(10_000, 5_000), trial.scale(50, 4)
     with LocalPostgres(trial.folder) as postgres, Workspace() as workspace, postgres.connect() as connection:
         connection.execute(
             f"CREATE TABLE people AS SELECT 'k' || n AS id, 0 AS round, repeat(n::text || ' ', 150) AS text,"
             f" now() AS updated_at FROM generate_series(1, {rows}) n".encode()
         )
-        connections = {
-            "warehouse": postgres.airflow_connection(),
-            "customerio_production": workspace.airflow_connection(),
-        }
+        customerio = workspace.airflow_connection()
+        customerio["extra"] = {"max_requests_per_second": _REQUESTS_PER_SECOND}
+        connections = {"warehouse": postgres.airflow_connection(), "customerio_production": customerio}
         with deployed(trial.folder, {_DAG: _SPEC}, connections) as airflow:
-            longest = _run_to_its_end(airflow)
-            hit = late = moved = watchers = 0
-            while hit < kills:
+            longest = min(_run_to_its_end(airflow) for _ in range(2))  # the first one loads everything
+            victims: Counter[str] = Counter()
+            arrivals: Counter[str] = Counter()
+            late = 0
+            while victims.total() < kills:
                 expect(
-                    late <= kills * _LATE_RUNS, f"{late} runs ended before they were killed, {hit} did not"
+                    late <= kills * _LATE_RUNS,
+                    f"{late} runs ended before they were killed, {victims.total()} did not",
                 )
-                connection.execute("UPDATE people SET round = round + 1, updated_at = now()")
-                before = airflow.client.variable(f"{_DAG}.last_sync_time")
-                with_watcher = chance.random() < _WATCHERS
-                if not _kill(airflow, chance.uniform(0, longest), with_watcher=with_watcher):
+                _change(connection)
+                before = airflow.client.variable(_VARIABLE)
+                victim, delay = chance.choice(_VICTIMS), chance.uniform(0, longest)
+                if not _kill(airflow, victim, lambda delay=delay: time.sleep(delay)):  # type: ignore[misc]
                     late += 1
                     longest *= _SHORTER  # a later run is faster than the first
                     continue
-                hit += 1
+                victims[victim] += 1
                 longest *= _LONGER
-                watchers += with_watcher
-                after = airflow.client.variable(f"{_DAG}.last_sync_time")
-                if after != before:  # killed after its last row, before Airflow knew that it had succeeded
-                    moved += 1
-                    _compare(connection, workspace)
-                pool = airflow.client.request("GET", "/pools/customerio.production")
-                expect(pool["open_slots"] == 1, f"after a kill the pool is not free: {pool}")
-                _run_to_its_end(airflow)
-                _compare(connection, workspace)
+                arrivals[_judge(airflow, connection, workspace, before)] += 1
+            _kill_watcher_of_a_run_that_waits(airflow, postgres, workspace)
     return (
-        f"{rows:,} rows, {hit} runs killed, {watchers} of them with the process that watches over the task"
-        f" ({late} had ended before); {moved} had stored the last sync time, with every row in the workspace;"
-        " each next run Completed; 0 rows differ"
+        f"{rows:,} rows, {victims.total()} runs killed: {_listed(victims)} ({late} had ended before);"
+        f" at the kill had arrived: {_listed(arrivals)}; each next run Completed; 0 rows differ;"
+        " a run that waited for Postgres ended when the process that watched over it was killed"
     )
+
+
+def _judge(
+    airflow: LocalAirflow, connection: psycopg.Connection[Any], workspace: Workspace, before: str | None
+) -> str:
+    """Check what a killed run left, and what the next run makes of it; say what had arrived at the kill."""
+    missing = _differences(connection, workspace)
+    after = airflow.client.variable(_VARIABLE)
+    expect(
+        after == before or not missing,
+        f"a killed run moved the last sync time from {before} to {after}, and {len(missing)} of its rows"
+        f" had not arrived, such as {missing[:5]}",
+    )
+    pool = airflow.client.request("GET", "/pools/customerio.production")
+    expect(pool["open_slots"] == 1, f"after a kill the pool is not free: {pool}")
+    _run_to_its_end(airflow)
+    differences = _differences(connection, workspace)
+    expect(not differences, f"{len(differences)} rows differ from the source, such as {differences[:5]}")
+    if after != before:
+        return "all rows with the last sync time"
+    (count,) = connection.execute("SELECT count(*) FROM people").fetchone() or (0,)
+    return "no row" if len(missing) == count else "some rows" if missing else "all rows"
+
+
+def _kill_watcher_of_a_run_that_waits(
+    airflow: LocalAirflow, postgres: LocalPostgres, workspace: Workspace
+) -> None:
+    """Kill what watches over a run that would not end by itself: it has to end all the same."""
+    with postgres.connect() as connection:
+        _change(connection)
+        before = airflow.client.variable(_VARIABLE)
+        connection.execute("SELECT pg_advisory_lock(1)")
+
+        def until_it_waits() -> None:
+            wait_until(
+                lambda: connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone(),
+                what="The wait for the lock",
+                seconds=_RUN_SECONDS,
+                check=airflow.check,
+            )
+
+        hit = _kill(airflow, "watcher", until_it_waits)
+        expect(hit, "a run Completed without its rows")
+        connection.execute("SELECT pg_advisory_unlock(1)")
+        _judge(airflow, connection, workspace, before)
+
+
+def _change(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("UPDATE people SET round = round + 1, updated_at = now()")
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 def _run_to_its_end(airflow: LocalAirflow) -> float:
@@ -95,26 +157,49 @@ def _run_to_its_end(airflow: LocalAirflow) -> float:
     return float(only_task(airflow, _DAG, run_id)["duration"])
 
 
-def _kill(airflow: LocalAirflow, delay: float, *, with_watcher: bool) -> bool:
-    """Run the sync, kill its process after a while, and say whether the run was hit."""
+def _kill(airflow: LocalAirflow, victim: str, wait: Callable[[], None]) -> bool:
+    """Run the sync, kill a process of it after a while, and say whether the run was hit."""
     run_id = airflow.client.trigger(_DAG)
-    processes = wait_until(
-        airflow.task_processes, what="The task's process", seconds=_RUN_SECONDS, check=airflow.check
+    id_ = only_task(airflow, _DAG, run_id)["id"]
+    process = wait_until(
+        lambda: _process_of(airflow, id_),
+        what="The task's process",
+        seconds=_RUN_SECONDS,
+        check=airflow.check,
     )
-    time.sleep(delay)
-    victims: list[psutil.Process] = []
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            # The first executes the task's code, and its parent watches over it.
-            victims += [*process.parents()[:1], process] if with_watcher else [process]
-    for victim in victims:
-        with suppress(psutil.NoSuchProcess):
-            victim.kill()
+    wait()
+    with suppress(psutil.NoSuchProcess):
+        watcher = process.parent()
+        if watcher and victim != "task":
+            watcher.kill()
+        if victim != "watcher":
+            process.kill()
+    with suppress(psutil.TimeoutExpired):
+        process.wait(_END_SECONDS)
+    expect(not _runs(process), f"the task goes on after a kill ({victim})")
     return airflow.client.wait_for_run(_DAG, run_id, seconds=_RUN_SECONDS) == "failed"
 
 
-def _compare(connection: psycopg.Connection, workspace: Workspace) -> None:
+def _runs(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _process_of(airflow: LocalAirflow, id_: str) -> psutil.Process | None:
+    for process in airflow.task_processes():
+        with suppress(psutil.NoSuchProcess):
+            if id_ in " ".join(process.cmdline()):
+                return process
+    return None
+
+
+def _differences(connection: psycopg.Connection[Any], workspace: Workspace) -> list[str]:
+    """Name the rows that the workspace does not hold as the source does."""
     expected = connection.execute("SELECT id, round::text, text FROM people").fetchall()
     found = workspace.people(id_ for id_, _, _ in expected)
-    wrong = [id_ for id_, *values in expected if [found[id_]["round"], found[id_]["text"]] != values]
-    expect(not wrong, f"{len(wrong)} rows differ from the source, such as {wrong[:5]}")
+    return [
+        id_
+        for id_, *values in expected
+        if id_ not in found or [found[id_]["round"], found[id_]["text"]] != values
+    ]

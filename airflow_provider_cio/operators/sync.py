@@ -45,6 +45,7 @@ from airflow_provider_cio.operators.arguments import ArgumentError, check_argume
 from airflow_provider_cio.operators.lineage import lineage
 from airflow_provider_cio.operators.rendering import render_query
 from airflow_provider_cio.operators.run_conf import Switches, read_switches
+from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
 from airflow_provider_cio.reports import Report
 from airflow_provider_cio.state import LastSyncTime, Window, Windows, check_airflow_answers
 
@@ -207,6 +208,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the sync; store the next last sync time when it Completed."""
+        call_when_supervisor_ends(self.on_kill)
         summary = self._new_summary()
         if summary.dry_run:
             self.log.info("A dry run: nothing is sent, and the last sync time stays where it is")
