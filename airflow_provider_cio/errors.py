@@ -5,7 +5,7 @@
     - CredentialsError        Customer.io does not know this Site ID and key (401, 403)
     - AddressError            nothing of Customer.io answers here, or the region is the other one (404, 3xx)
     - QueryError              Postgres or the rules for columns refuse the query
-    - SpecError               a spec cannot be used; knows file, lines and columns
+    - SpecError               a spec cannot be used (in specs.problems, with file, lines and columns)
   + TransientError          wait, then try again: nothing is wrong with the sync
     - RateLimitedError        429; may know how long to wait
     - UnavailableError        408, 5xx, a timeout, a reset, an answer that the API does not document
@@ -24,18 +24,15 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.specs.faults import Fault
-
 __all__ = [
     "AddressError",
     "ConfigurationError",
     "CredentialsError",
-    "ItemError",
     "QueryError",
     "RateLimitedError",
     "RefusedError",
+    "RejectedOperation",
     "SourceUnavailableError",
-    "SpecError",
     "StoppedError",
     "SyncError",
     "TooLargeError",
@@ -65,18 +62,6 @@ class AddressError(ConfigurationError):
 
 class QueryError(ConfigurationError):
     """The query, or its columns, cannot be used."""
-
-
-class SpecError(ConfigurationError):
-    """A spec cannot be used.
-
-    Args:
-        faults: All that is wrong with it.
-    """
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = faults
 
 
 # Wait, then try again.
@@ -123,7 +108,7 @@ class StoppedError(TransientError):
 # The rows.
 
 
-class ItemError(msgspec.Struct, frozen=True):
+class RejectedOperation(msgspec.Struct, frozen=True):
     """Customer.io's word on one operation of a batch. It may leave out any of the texts."""
 
     batch_index: int = -1
@@ -144,7 +129,9 @@ class RefusedError(SyncError):
         items: The operations that are at fault, when the answer says which.
     """
 
-    def __init__(self, field: str, reason: str, message: str, items: Sequence[ItemError] = ()) -> None:
+    def __init__(
+        self, field: str, reason: str, message: str, items: Sequence[RejectedOperation] = ()
+    ) -> None:
         super().__init__("Customer.io refused the request")
         self.field = field
         self.reason = reason

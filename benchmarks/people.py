@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
 from airflow_provider_cio.track import TrackClient
-from demo.local_postgres import LocalPostgres
+from local.postgres import LocalPostgres
 
 ROWS = 1_000_000
 ROUNDS = 3
@@ -43,7 +43,7 @@ def engine(uri: str, site_id: str, api_key: str, base_url: str) -> int:
         site_id=site_id, api_key=api_key, base_url=base_url, max_requests_per_second=1000
     ) as client:
         sync = Sync(main=PeopleQuery(sql="SELECT * FROM people"))
-        run_sync(sync, Source(lambda: psycopg.connect(uri)), client, Rejections(), summary)
+        run_sync(sync, PostgresSource(lambda: psycopg.connect(uri)), client, Rejections(), summary)
     return summary.queries["people"].imported
 
 

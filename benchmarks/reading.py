@@ -16,8 +16,8 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from airflow_provider_cio.engine.values import register_loaders
-from demo.local_postgres import LocalPostgres
+from airflow_provider_cio.engine.sources.postgres.values import register_loaders
+from local.postgres import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""A deployment on one machine, for `make demo` and for tests: Postgres, workspaces and Airflow."""
+"""The story that `make demo` tells."""

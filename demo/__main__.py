@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from demo.deployment import set_up, show_where_to_look
 from demo.output import failure, say, title
-from demo.processes import STOP_SIGNALS, LocalError
 from demo.runs import import_companies, import_people, import_signups
+from local.processes import STOP_SIGNALS, LocalError
 
 if TYPE_CHECKING:
     from types import FrameType

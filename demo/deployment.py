@@ -7,12 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.local_airflow import LocalAirflow
-from demo.local_postgres import LocalPostgres
 from demo.output import say, step
-from demo.processes import LocalError, signals_held_back
 from demo.sample_database import COMPANIES, KNOWN_EMAIL, MEMBERSHIPS, PEOPLE, SIGNUPS, create_sample_database
-from demo.workspace import DemoWorkspace
+from local.airflow import LocalAirflow
+from local.postgres import LocalPostgres
+from local.processes import LocalError, signals_held_back
+from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -30,8 +30,8 @@ class Deployment:
     """All of it, up and ready."""
 
     postgres: LocalPostgres
-    production: DemoWorkspace
-    newsletter: DemoWorkspace
+    production: EmulatedWorkspace
+    newsletter: EmulatedWorkspace
     airflow: LocalAirflow
 
 
@@ -77,16 +77,16 @@ def show_where_to_look(deployment: Deployment) -> None:
     say(f"Postgres    {deployment.postgres.uri}")
 
 
-def _start_workspace(running: ExitStack) -> DemoWorkspace:
+def _start_workspace(running: ExitStack) -> EmulatedWorkspace:
     try:
         with signals_held_back():  # until it can be stopped
-            return running.enter_context(DemoWorkspace())
+            return running.enter_context(EmulatedWorkspace())
     except RuntimeError as error:
         raise LocalError(f"The workspace did not start: {error}") from error
 
 
 def _airflow(
-    folder: Path, postgres: LocalPostgres, production: DemoWorkspace, newsletter: DemoWorkspace
+    folder: Path, postgres: LocalPostgres, production: EmulatedWorkspace, newsletter: EmulatedWorkspace
 ) -> LocalAirflow:
     return LocalAirflow(
         folder / "airflow",

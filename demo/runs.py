@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_cio.engine import Status
 from demo.deployment import COMPANIES_DAG, PEOPLE_DAG, SIGNUPS_DAG
 from demo.output import headline, say, step, title
-from demo.processes import LocalError
 from demo.sample_database import (
     COMPANIES,
     MEMBERSHIPS,
@@ -20,10 +19,11 @@ from demo.sample_database import (
     first_person,
     log_in,
 )
+from local.processes import LocalError
 
 if TYPE_CHECKING:
     from demo.deployment import Deployment
-    from demo.local_airflow import LocalAirflow
+    from local.airflow import LocalAirflow
 
 _CHANGED = 50
 _SEGMENT = "Active people"

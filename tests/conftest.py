@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
-from demo.local_postgres import LocalPostgres
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
+from local.postgres import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from airflow_provider_cio.engine.delivery.segment import WorkspaceWithSegments
     from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
-    from airflow_provider_cio.engine.segment import WorkspaceWithSegments
 
 _numbers = itertools.count()
 
@@ -80,7 +80,7 @@ def run(database: Database) -> Callable[..., Run]:
     ) -> Run:
         done = Run()
         sync = Sync(main=PeopleQuery(sql=sql, identify_by=identify_by), nulls=nulls)
-        source = Source(database.connect, timestamps=timestamps)
+        source = PostgresSource(database.connect, timestamps=timestamps)
         run_sync(sync, source, workspace, done.rejections, done.summary)
         return done
 

@@ -14,12 +14,13 @@ from unittest.mock import patch
 
 import psycopg
 
-from airflow_provider_cio.emulator.faults import Body, Lost, Page, Raw, Status
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, lanes, run_sync
+from airflow_provider_cio.emulator.injected_faults import Body, Lost, Page, Raw, Status
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
 from airflow_provider_cio.engine import Status as RunStatus
+from airflow_provider_cio.engine.delivery import lanes
 from airflow_provider_cio.errors import TransientError
-from airflow_provider_cio.track import pace
-from demo.local_postgres import LocalPostgres
+from airflow_provider_cio.track import rate_limiter
+from local.postgres import LocalPostgres
 from torture.scenario import BrokenPromiseError, expect
 from torture.workspace import Workspace
 
@@ -89,7 +90,7 @@ def run(trial: Trial) -> str:
         LocalPostgres(trial.folder) as postgres,
         Workspace() as workspace,
         patch.object(lanes, "BATCH_BYTES", _BATCH_BYTES),
-        patch.object(pace, "FIRST_BACKOFF", _FIRST_BACKOFF),
+        patch.object(rate_limiter, "FIRST_BACKOFF", _FIRST_BACKOFF),
     ):
         with postgres.connect() as connection:
             fillers = ", ".join(
@@ -155,8 +156,8 @@ def _import_in_vain(number: int, postgres: LocalPostgres, workspace: Workspace, 
     return f"no end: {kind}, {counted:,} rows counted, {arrived:,} arrived"
 
 
-def _source(postgres: LocalPostgres) -> Source:
-    return Source(lambda: psycopg.connect(postgres.uri))
+def _source(postgres: LocalPostgres) -> PostgresSource:
+    return PostgresSource(lambda: psycopg.connect(postgres.uri))
 
 
 def _schedule(each: _Round, chance: random.Random) -> list[dict[str, Any] | None]:

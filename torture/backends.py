@@ -13,10 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Status, Summary, Sync, run_sync
+from airflow_provider_cio.engine import (
+    PeopleQuery,
+    PostgresSource,
+    Rejections,
+    Status,
+    Summary,
+    Sync,
+    run_sync,
+)
 from airflow_provider_cio.errors import SourceUnavailableError
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
+from local.postgres import LocalPostgres
+from local.processes import wait_until
 from torture.scenario import BrokenPromiseError, expect
 from torture.workspace import Workspace
 
@@ -102,7 +110,7 @@ class _Victim:
     """A sync, and what Airflow remembers for it."""
 
     def __init__(self, postgres: LocalPostgres, workspace: Workspace) -> None:
-        self._source = Source(lambda: psycopg.connect(postgres.uri, application_name=_NAME))
+        self._source = PostgresSource(lambda: psycopg.connect(postgres.uri, application_name=_NAME))
         self._workspace = workspace
         self.last_sync_time = 0
 

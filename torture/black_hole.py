@@ -16,10 +16,18 @@ from unittest.mock import patch
 
 import psycopg
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Status, Summary, Sync, run_sync
-from airflow_provider_cio.engine.sources import session
+from airflow_provider_cio.engine import (
+    PeopleQuery,
+    PostgresSource,
+    Rejections,
+    Status,
+    Summary,
+    Sync,
+    run_sync,
+)
+from airflow_provider_cio.engine.sources.postgres import session
 from airflow_provider_cio.errors import TransientError
-from demo.local_postgres import LocalPostgres
+from local.postgres import LocalPostgres
 from torture.interruption import Interrupted, Interruption
 from torture.proxy import Proxy
 from torture.scenario import expect
@@ -126,7 +134,7 @@ class _Victim:
     ) -> None:
         self.workspace = workspace
         self.proxies = {"Postgres": to_postgres, "API": to_api}
-        self._source = Source(lambda: psycopg.connect(postgres.uri, port=to_postgres.port))
+        self._source = PostgresSource(lambda: psycopg.connect(postgres.uri, port=to_postgres.port))
         self._api = f"http://127.0.0.1:{to_api.port}"
         self.summary = Summary(_LAST_SYNC_TIME)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from demo.local_airflow import LocalAirflow
+from local.airflow import LocalAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

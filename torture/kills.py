@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
+from local.postgres import LocalPostgres
+from local.processes import wait_until
 from torture.deployment import deployed, only_task
 from torture.scenario import expect
 from torture.workspace import Workspace
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from demo.local_airflow import LocalAirflow
+    from local.airflow import LocalAirflow
     from torture.scenario import Trial
 
 _DAG = "customerio.production.people"

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
+from local.postgres import LocalPostgres
+from local.processes import wait_until
 from torture.deployment import deployed
 from torture.scenario import expect
 
 if TYPE_CHECKING:
-    from demo.local_airflow import LocalAirflow
+    from local.airflow import LocalAirflow
     from torture.scenario import Trial
 
 _SPEC = """\

@@ -12,15 +12,15 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
+from local.postgres import LocalPostgres
+from local.processes import wait_until
 from torture.deployment import deployed, only_task
 from torture.proxy import Proxy
 from torture.scenario import expect
 from torture.workspace import Workspace
 
 if TYPE_CHECKING:
-    from demo.local_airflow import LocalAirflow
+    from local.airflow import LocalAirflow
     from torture.scenario import Trial
 
 _LIMITED, _PATIENT = "customerio.production.limited", "customerio.production.patient"

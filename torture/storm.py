@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import requests
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from airflow_provider_cio.engine.delivery import Delivery
-from airflow_provider_cio.engine.operations import Operation
+from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.track import TrackClient
 from torture.scenario import expect
 
 if TYPE_CHECKING:
-    from airflow_provider_cio.engine.verdicts import Verdicts
+    from airflow_provider_cio.engine.delivery.verdicts import Verdicts
     from torture.scenario import Trial
 
 _LANES = (1, 8, 64)

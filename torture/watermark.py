@@ -21,16 +21,16 @@ import msgspec
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
-from airflow_provider_cio.engine.dry_run import DryRun
-from airflow_provider_cio.engine.sources import watermark
-from demo.local_postgres import LocalPostgres
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
+from airflow_provider_cio.engine.sources.postgres import watermark
+from local.postgres import LocalPostgres
 from torture.scenario import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_provider_cio.errors import ItemError
+    from airflow_provider_cio.errors import RejectedOperation
     from torture.scenario import Trial
 
 #: Sessions of each way of writing.
@@ -171,7 +171,7 @@ class _Run:
     def _sync(self, last_sync_time: int) -> int:
         """Run a sync as a task would, and return what it stores."""
         query = f"SELECT id, version FROM accounts WHERE updated_at > to_timestamp({last_sync_time})"
-        source = Source(
+        source = PostgresSource(
             lambda: psycopg.connect(self._uri, user=self._stage.role, password=_PASSWORD),
             overlap=self._stage.overlap,
         )
@@ -213,7 +213,7 @@ class _Workspace(DryRun):
     def __init__(self) -> None:
         self.versions: dict[int, int] = {}
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Accept all."""
         for operation in _read(b"[" + b",".join(operations) + b"]"):
             self.versions[int(operation.identifiers.id)] = operation.attributes.version

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.track import TrackClient
-from demo.workspace import DemoWorkspace
+from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ _PEOPLE = 100
 _READERS = 2
 
 
-class Workspace(DemoWorkspace):
+class Workspace(EmulatedWorkspace):
     """An emulator that runs inside a ``with`` block and offers faults."""
 
     def __init__(self) -> None:

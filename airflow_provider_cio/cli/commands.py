@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, cast
 from airflow.sdk.exceptions import AirflowException
 from rich.console import Console
 
-from airflow_provider_cio.errors import SpecError, SyncError
-from airflow_provider_cio.naming import LAST_SYNC_TIME, last_sync_time_key, pool_name
-from airflow_provider_cio.specs import Fault, SpecFolder
-from airflow_provider_cio.specs.faults import printable, unexpected
+from airflow_provider_cio.errors import SyncError
+from airflow_provider_cio.specs import SpecFolder, SpecProblem
+from airflow_provider_cio.specs.effective import spec_text
+from airflow_provider_cio.specs.problems import SpecError, printable, unexpected
 from airflow_provider_cio.specs.schema import json_schema
-from airflow_provider_cio.specs.shown import spec_text
+from airflow_provider_cio.state.names import LAST_SYNC_TIME_DESCRIPTION, last_sync_time_key, pool_name
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -40,7 +40,9 @@ def validate(args: Namespace) -> None:
         raise SystemExit(1)
 
 
-def _as_text(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: Sequence[Fault]) -> None:
+def _as_text(
+    specs: Mapping[Path, SyncSpec], faults: Sequence[SpecProblem], warnings: Sequence[SpecProblem]
+) -> None:
     for warning in warnings:
         _err.print(
             str(dataclasses.replace(warning, message=f"warning: {warning.message}")),
@@ -56,7 +58,9 @@ def _as_text(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: 
     )
 
 
-def _as_json(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: Sequence[Fault]) -> None:
+def _as_json(
+    specs: Mapping[Path, SyncSpec], faults: Sequence[SpecProblem], warnings: Sequence[SpecProblem]
+) -> None:
     found = {
         "valid": [printable(str(path)) for path in specs],
         "faults": list(map(_as_dict, faults)),
@@ -65,7 +69,7 @@ def _as_json(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: 
     print(json.dumps(found, indent=2))  # noqa: T201 - for programs
 
 
-def _as_dict(fault: Fault) -> dict[str, str | int]:
+def _as_dict(fault: SpecProblem) -> dict[str, str | int]:
     return {
         "path": printable(str(fault.path)),
         "line": fault.line,
@@ -74,7 +78,11 @@ def _as_dict(fault: Fault) -> dict[str, str | int]:
     }
 
 
-def _as_github(specs: Mapping[Path, SyncSpec], faults: Sequence[Fault], warnings: Sequence[Fault]) -> None:  # noqa: ARG001 - as the others
+def _as_github(
+    specs: Mapping[Path, SyncSpec],  # noqa: ARG001 - as the others
+    faults: Sequence[SpecProblem],
+    warnings: Sequence[SpecProblem],
+) -> None:
     """Write what GitHub Actions shows beside the lines of a pull request."""
     for level, found in (("error", faults), ("warning", warnings)):
         for fault in found:
@@ -115,7 +123,7 @@ def preview(args: Namespace) -> None:
 
 def pools(args: Namespace) -> None:
     """Create the pools that the specs in a folder need; broken specs are reported and left out."""
-    from airflow_provider_cio.pools import create_pools
+    from airflow_provider_cio.state.pools import create_pools
 
     specs, faults, _ = _load(args.directory)
     for fault in faults:
@@ -138,7 +146,7 @@ def reset(args: Namespace) -> None:
         raise SystemExit(
             f"There is no Variable {key}: the sync has not Completed yet, or its name is another."
         )
-    Variable.set(key, "0", description=LAST_SYNC_TIME)  # noqa: AIR311
+    Variable.set(key, "0", description=LAST_SYNC_TIME_DESCRIPTION)  # noqa: AIR311
     _out.print(f"{key} is 0 now")
 
 
@@ -149,7 +157,7 @@ def emulator(args: Namespace) -> None:
     run(args)
 
 
-def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault], list[Fault]]:
+def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[SpecProblem], list[SpecProblem]]:
     """Load every spec in a folder, or one; list every mistake once, also those that only a DAG shows."""
     from airflow_provider_cio.dag_factory import build_dag
 
@@ -169,9 +177,9 @@ def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[Fault], list[Fault
         except Exception as refusal:  # noqa: BLE001 - such as a URI that Airflow does not take
             errors[each] = refusal
             del specs[each]
-    faults: set[Fault] = set()
+    faults: set[SpecProblem] = set()
     for broken, error in errors.items():
-        others = [Fault(broken, 1, 1, unexpected(error))]
+        others = [SpecProblem(broken, 1, 1, unexpected(error))]
         faults.update(error.faults if isinstance(error, SpecError) else others)
     warnings = {warning for each in specs for warning in folder.advice(each)}
     return specs, sorted(faults), sorted(warnings)

@@ -6,12 +6,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from airflow_provider_cio.emulator.answers import BASIC_CHALLENGE, PAGES, Authorized, basic, json_answer
 from airflow_provider_cio.emulator.app_api import AppAPI, RefusalError, refusal
 from airflow_provider_cio.emulator.counters import Counted, Counters
-from airflow_provider_cio.emulator.faults import Faults, Faulty, fault_routes
+from airflow_provider_cio.emulator.injected_faults import Faults, Faulty, fault_routes
 from airflow_provider_cio.emulator.options import Options
 from airflow_provider_cio.emulator.page import Page
+from airflow_provider_cio.emulator.responses import BASIC_CHALLENGE, PAGES, Authorized, basic, json_answer
 from airflow_provider_cio.emulator.store import Store
 from airflow_provider_cio.emulator.track_v1 import TrackV1
 from airflow_provider_cio.emulator.track_v2 import TrackV2

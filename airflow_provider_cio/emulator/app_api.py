@@ -9,11 +9,11 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from airflow_provider_cio.emulator.answers import json_answer
+from airflow_provider_cio.emulator.operation_json import UNREADABLE
 from airflow_provider_cio.emulator.operations import ObjectRef, PersonRef
+from airflow_provider_cio.emulator.responses import json_answer
 from airflow_provider_cio.emulator.store import Document, Person, Segment, Store, Thing
 from airflow_provider_cio.emulator.track_v1 import WORKSPACE_ID
-from airflow_provider_cio.emulator.wire import UNREADABLE
 from airflow_provider_cio.emulator.workspace import as_person_key
 
 MAX_MEMBERS = 30_000

@@ -8,7 +8,6 @@ from msgspec import Raw, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from airflow_provider_cio.emulator.answers import HEADERS, json_answer
 from airflow_provider_cio.emulator.counters import Counters
 from airflow_provider_cio.emulator.limits import (
     MAX_VALUE_BYTES,
@@ -17,17 +16,7 @@ from airflow_provider_cio.emulator.limits import (
     RejectedError,
     invalid,
 )
-from airflow_provider_cio.emulator.operations import (
-    AddRelationships,
-    DeletePerson,
-    DeleteRelationships,
-    IdentifyPerson,
-    Operation,
-    PersonRef,
-)
-from airflow_provider_cio.emulator.store import Person, Segment, Store
-from airflow_provider_cio.emulator.track_v2 import accepted
-from airflow_provider_cio.emulator.wire import (
+from airflow_provider_cio.emulator.operation_json import (
     UNREADABLE,
     RawAttributes,
     Timestamp,
@@ -40,6 +29,17 @@ from airflow_provider_cio.emulator.wire import (
     take_flag,
     text,
 )
+from airflow_provider_cio.emulator.operations import (
+    AddRelationships,
+    DeletePerson,
+    DeleteRelationships,
+    IdentifyPerson,
+    Operation,
+    PersonRef,
+)
+from airflow_provider_cio.emulator.responses import HEADERS, json_answer
+from airflow_provider_cio.emulator.store import Person, Segment, Store
+from airflow_provider_cio.emulator.track_v2 import accepted
 from airflow_provider_cio.emulator.workspace import Workspace, as_person_key
 
 MAX_SEGMENT_IDS = 1_000

@@ -5,11 +5,11 @@ from msgspec import Raw, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from airflow_provider_cio.emulator.answers import HEADERS, json_answer
 from airflow_provider_cio.emulator.counters import Counters
 from airflow_provider_cio.emulator.limits import MAX_BATCH_BYTES, MAX_OPERATION_BYTES, Problem, RejectedError
+from airflow_provider_cio.emulator.operation_json import UNREADABLE, parse_operation, problem
+from airflow_provider_cio.emulator.responses import HEADERS, json_answer
 from airflow_provider_cio.emulator.store import Store
-from airflow_provider_cio.emulator.wire import UNREADABLE, parse_operation, problem
 from airflow_provider_cio.emulator.workspace import Workspace
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_cio.engine.rejection import Rejections
+from airflow_provider_cio.engine.outcome.rejection import Rejections
 from airflow_provider_cio.engine.run import compile_mapper
-from airflow_provider_cio.engine.sources.comparisons import find_warnings
+from airflow_provider_cio.engine.sources.postgres.comparisons import find_warnings
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
-    from airflow_provider_cio.engine.operations import Operation
+    from airflow_provider_cio.engine.mapping.operations import Operation
     from airflow_provider_cio.engine.queries import Nulls, Query, Sync
-    from airflow_provider_cio.engine.sources import Column, Row, Snapshot, Source
+    from airflow_provider_cio.engine.sources import Column, PostgresSource, Row, Snapshot
 
 #: How many rows of each query are looked at.
 PREVIEW_ROWS = 100
@@ -46,7 +46,7 @@ class Preview:
     fault: str | None = None
 
 
-def preview(sync: Sync, source: Source) -> list[Preview]:
+def preview(sync: Sync, source: PostgresSource) -> list[Preview]:
     """Look at the first rows of each query of a sync.
 
     Raises:

@@ -8,24 +8,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_cio.engine.delivery import Delivery
-from airflow_provider_cio.engine.failed_changes import FailedChanges
-from airflow_provider_cio.engine.objects import ObjectsMapper
-from airflow_provider_cio.engine.people import PeopleMapper
+from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.delivery.segment import Members
+from airflow_provider_cio.engine.mapping.objects import ObjectsMapper
+from airflow_provider_cio.engine.mapping.people import PeopleMapper
+from airflow_provider_cio.engine.mapping.relationships import RelationshipsMapper
+from airflow_provider_cio.engine.outcome.failed_changes import FailedChanges
+from airflow_provider_cio.engine.outcome.tally import Tally
 from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery, Query, Sync
-from airflow_provider_cio.engine.relationships import RelationshipsMapper
-from airflow_provider_cio.engine.segment import Members
-from airflow_provider_cio.engine.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_provider_cio.engine.mapping import Mapper
+    from airflow_provider_cio.engine.delivery.segment import WorkspaceWithSegments
+    from airflow_provider_cio.engine.mapping.mapper import Mapper
+    from airflow_provider_cio.engine.outcome.rejection import Rejection, Report
+    from airflow_provider_cio.engine.outcome.summary import Summary
     from airflow_provider_cio.engine.queries import Nulls
-    from airflow_provider_cio.engine.rejection import Rejection, Report
-    from airflow_provider_cio.engine.segment import WorkspaceWithSegments
-    from airflow_provider_cio.engine.sources import Column, Rows, Snapshot, Source
-    from airflow_provider_cio.engine.summary import Summary
+    from airflow_provider_cio.engine.sources import Column, PostgresSource, Rows, Snapshot
     from airflow_provider_cio.track import AppClient
 
 #: How many objects Python makes before it looks for cycles among them.
@@ -57,7 +57,7 @@ class _Import:
 
 def run_sync(
     sync: Sync,
-    source: Source,
+    source: PostgresSource,
     workspace: WorkspaceWithSegments,
     report: Report,
     summary: Summary,

@@ -11,7 +11,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from airflow_provider_cio.naming import asset_uri
+from airflow_provider_cio.state.names import asset_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
 from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.operators.arguments import suggestion
-from airflow_provider_cio.state import check_airflow_answers
+from airflow_provider_cio.state.airflow_api import check_airflow_answers
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context

@@ -24,30 +24,32 @@ from airflow_provider_cio.engine import (
     Counts,
     ObjectsQuery,
     PeopleQuery,
+    PostgresSource,
     ReadBack,
     RelationshipsQuery,
-    Source,
     Status,
     Summary,
     Sync,
     run_sync,
 )
-from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
+from airflow_provider_cio.engine.delivery.segment import find_segment
 from airflow_provider_cio.engine.preview import Preview, preview
-from airflow_provider_cio.engine.segment import find_segment
-from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
+from airflow_provider_cio.engine.sources.postgres.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, StoppedError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook, read_seconds
 from airflow_provider_cio.hooks.source import connect_source
-from airflow_provider_cio.naming import asset_uri, connection_id, pool_name
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
 from airflow_provider_cio.operators.lineage import lineage
 from airflow_provider_cio.operators.rendering import render_query
 from airflow_provider_cio.operators.run_conf import Switches, read_switches
 from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
-from airflow_provider_cio.reports import Report
-from airflow_provider_cio.state import LastSyncTime, Window, Windows, check_airflow_answers
+from airflow_provider_cio.reports.report import Report
+from airflow_provider_cio.state.airflow_api import check_airflow_answers
+from airflow_provider_cio.state.last_sync_time import LastSyncTime
+from airflow_provider_cio.state.names import asset_uri, connection_id, pool_name
+from airflow_provider_cio.state.windows import Window, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -123,7 +125,7 @@ class CustomerIOSyncOperator(BaseOperator):
     _last_sync_time = 0
     _stored_sync_time = 0
     _stopped = False
-    _stoppable: Sequence[Source | HttpClient] = ()
+    _stoppable: Sequence[PostgresSource | HttpClient] = ()
 
     def __init__(
         self,
@@ -309,8 +311,8 @@ class CustomerIOSyncOperator(BaseOperator):
         """
         return preview(self._sync(), self._source())
 
-    def _source(self) -> Source:
-        return Source(
+    def _source(self) -> PostgresSource:
+        return PostgresSource(
             self._connect_source,
             overlap=self.overlap,
             max_lookback=self.max_lookback,
@@ -343,7 +345,7 @@ class CustomerIOSyncOperator(BaseOperator):
             sync = dataclasses.replace(sync, segment=self._segment(app))
             run_sync(sync, source, workspace, report, summary, read_back=read_back)
 
-    def _let_stop(self, *parts: Source | HttpClient) -> None:
+    def _let_stop(self, *parts: PostgresSource | HttpClient) -> None:
         """Let `on_kill` stop these from now on.
 
         Raises:

@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 
 from airflow_provider_cio.plugin.access import NotLoggedInError, ask_to_log_in, logged_in
 from airflow_provider_cio.plugin.reports import router
-from airflow_provider_cio.pools import create_missing_pools
+from airflow_provider_cio.state.pools import create_missing_pools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

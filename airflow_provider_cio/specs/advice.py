@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from airflow_provider_cio.naming import last_sync_time_key
 from airflow_provider_cio.specs.sql import SqlFault, limit_of
 from airflow_provider_cio.specs.templates import LINES, sql_of, uses_last_sync_time
+from airflow_provider_cio.state.names import last_sync_time_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

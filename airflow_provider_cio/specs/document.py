@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import yaml
 
 from airflow_provider_cio.specs import reader
-from airflow_provider_cio.specs.faults import URI_WITH_PASSWORD, Fault, SpecError, cut
 from airflow_provider_cio.specs.files import UnreadableError, read_text
+from airflow_provider_cio.specs.problems import URI_WITH_PASSWORD, SpecError, SpecProblem, cut
 from airflow_provider_cio.specs.templates import LINES
 
 if TYPE_CHECKING:
@@ -58,11 +58,13 @@ class Document:
             self._text = read_text(path, root)
             content, self._marks, repeated = reader.read(self._text, NOTIFIERS)
         except UnreadableError as error:
-            raise SpecError([Fault(path, 1, 1, f"cannot be read: {error}")]) from None
+            raise SpecError([SpecProblem(path, 1, 1, f"cannot be read: {error}")]) from None
         except reader.NotYamlError as error:
-            raise SpecError([Fault(path, error.line, error.column, str(error))]) from None
+            raise SpecError([SpecProblem(path, error.line, error.column, str(error))]) from None
         if content is not None and not isinstance(content, dict):
-            raise SpecError([Fault(path, 1, 1, "has to be a mapping of keys, such as workspace, to values")])
+            raise SpecError(
+                [SpecProblem(path, 1, 1, "has to be a mapping of keys, such as workspace, to values")]
+            )
         self.content: dict[str, Any] = {} if content is None else content
         # What a repeated key had first is not in the content, and might be secret.
         self._shows_lines = not repeated
@@ -72,9 +74,11 @@ class Document:
             for name in ("a key" if private else cut(event.value),)
         ]
 
-    def fault(self, place: Place, message: str) -> Fault:
+    def fault(self, place: Place, message: str) -> SpecProblem:
         """Say what is wrong at a place."""
-        return Fault(self.path, place.line, place.column, message, self._shown(place.line), place.length)
+        return SpecProblem(
+            self.path, place.line, place.column, message, self._shown(place.line), place.length
+        )
 
     def key(self, location: Sequence[int | str]) -> Place:
         """Find a key, or what should have held it."""

@@ -13,18 +13,18 @@ from pydantic import ValidationError
 
 from airflow_provider_cio.specs.advice import masked_name, query_advice
 from airflow_provider_cio.specs.document import NOTIFIERS, Document
-from airflow_provider_cio.specs.faults import (
-    MAX_FAULTS,
-    Fault,
+from airflow_provider_cio.specs.files import UnreadableError, lies_in, read_text
+from airflow_provider_cio.specs.messages import known_keys, problem_of
+from airflow_provider_cio.specs.model import Defaults, SyncSpec
+from airflow_provider_cio.specs.problems import (
+    MAX_PROBLEMS,
     SpecError,
+    SpecProblem,
     cut,
     did_you_mean,
     not_listed,
-    sorted_faults,
+    sorted_problems,
 )
-from airflow_provider_cio.specs.files import UnreadableError, lies_in, read_text
-from airflow_provider_cio.specs.messages import fault_of, known_keys
-from airflow_provider_cio.specs.model import Defaults, SyncSpec
 from airflow_provider_cio.specs.reader import NotYamlError, read
 from airflow_provider_cio.specs.sql import SqlFault, not_one_select
 from airflow_provider_cio.specs.templates import LINES, has_branches, sql_of, template_faults
@@ -125,7 +125,7 @@ class SpecFolder:
         """
         return self._load(path)[0]
 
-    def advice(self, path: Path) -> list[Fault]:
+    def advice(self, path: Path) -> list[SpecProblem]:
         """List what is allowed in a spec that can be used, and probably not meant."""
         spec, document, queries, defaults = self._load(path)
         found = [
@@ -159,7 +159,7 @@ class SpecFolder:
         except ValidationError as error:
             faults += _faults_of(error, [document, *defaults], SyncSpec)
         if faults or not spec:
-            raise SpecError(sorted_faults(faults))
+            raise SpecError(sorted_problems(faults))
         return spec, document, queries, defaults
 
     def load_all(self, paths: Sequence[Path]) -> tuple[dict[Path, SyncSpec], dict[Path, Exception]]:
@@ -239,7 +239,7 @@ class SpecFolder:
             return above
         if len(paths) > 1:
             message = f"lies beside {paths[0].name}: keep one of the two"
-            raise SpecError([Fault(paths[1], 1, 1, message)])
+            raise SpecError([SpecProblem(paths[1], 1, 1, message)])
         document = self._document(paths[0])
         faults = list(document.faults)
         try:
@@ -247,12 +247,12 @@ class SpecFolder:
         except ValidationError as error:
             faults += _faults_of(error, [document], Defaults)
         if faults:
-            raise SpecError(sorted_faults(faults))
+            raise SpecError(sorted_problems(faults))
         return [document, *above]
 
     def _read_queries(
         self, document: Document, content: dict[str, Any], queries: list[_Query]
-    ) -> Iterator[Fault]:
+    ) -> Iterator[SpecProblem]:
         """Collect the queries, and put the text of every `query_file` into the content."""
         for part in _QUERIES:
             if not isinstance(content.get(part), dict):
@@ -305,10 +305,12 @@ def _name_in_text(text: str, key: str) -> str | None:
     return found.group(1) if closed and not (before['"'] % 2 or before["'"] % 2) else None
 
 
-def _faults_of(error: ValidationError, documents: Sequence[Document], model: type[BaseModel]) -> list[Fault]:
+def _faults_of(
+    error: ValidationError, documents: Sequence[Document], model: type[BaseModel]
+) -> list[SpecProblem]:
     """Turn what pydantic finds into faults: of very many the first, since the others are only counted."""
     errors = error.errors(include_url=False)
-    found = [fault_of(each, documents, model) for each in errors[:MAX_FAULTS]]
+    found = [problem_of(each, documents, model) for each in errors[:MAX_PROBLEMS]]
     if more := len(errors) - len(found):
         found.append(not_listed(documents[0].path, more))
     return found
@@ -325,10 +327,10 @@ def _mistakes(query: str) -> list[TemplateFault] | list[SqlFault]:
     return [fault] if fault else []
 
 
-def _query_fault(document: Document, query: _Query, found: TemplateFault | SqlFault) -> Fault:
+def _query_fault(document: Document, query: _Query, found: TemplateFault | SqlFault) -> SpecProblem:
     """Name a place in a query by the file that holds it."""
     if query.file:
         line = LINES(query.text)[found.line - 1]
-        return Fault(query.file, found.line, found.column, found.message, line, found.length)
+        return SpecProblem(query.file, found.line, found.column, found.message, line, found.length)
     place = document.within((query.part, "query"), found.line, found.column, found.length)
     return document.fault(place, found.message)

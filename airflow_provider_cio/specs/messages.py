@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel
 
 from airflow_provider_cio.specs.document import NOTIFIERS
-from airflow_provider_cio.specs.faults import cut, did_you_mean
+from airflow_provider_cio.specs.problems import cut, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from airflow_provider_cio.specs.document import Document, Keys
-    from airflow_provider_cio.specs.faults import Fault
+    from airflow_provider_cio.specs.problems import SpecProblem
 
 #: What a text may look like, by the pattern that says it to machines.
 _PATTERNS = {
@@ -54,7 +54,7 @@ _ELSEWHERE = {
 }
 
 
-def fault_of(error: ErrorDetails, documents: Sequence[Document], model: type[BaseModel]) -> Fault:
+def problem_of(error: ErrorDetails, documents: Sequence[Document], model: type[BaseModel]) -> SpecProblem:
     """Turn an error of pydantic into a fault.
 
     Args:

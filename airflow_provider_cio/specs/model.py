@@ -19,10 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
-from airflow_provider_cio.naming import connection_id, dag_id
-from airflow_provider_cio.specs.faults import URI_WITH_PASSWORD, cut, did_you_mean
+from airflow_provider_cio.engine.sources.postgres.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.specs.notifications import make_notifier
+from airflow_provider_cio.specs.problems import URI_WITH_PASSWORD, cut, did_you_mean
 from airflow_provider_cio.specs.schedules import (
     checked_cron,
     crons_for,
@@ -30,6 +29,7 @@ from airflow_provider_cio.specs.schedules import (
     neighbours,
     spread_offset,
 )
+from airflow_provider_cio.state.names import connection_id, dag_id
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseNotifier

@@ -7,7 +7,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_cio.specs.faults import cut, did_you_mean
+from airflow_provider_cio.specs.problems import cut, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

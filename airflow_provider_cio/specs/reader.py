@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import yaml
 
-from airflow_provider_cio.specs.faults import cut
+from airflow_provider_cio.specs.problems import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container

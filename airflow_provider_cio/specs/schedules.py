@@ -14,7 +14,7 @@ from functools import cache
 
 from croniter import CroniterBadDateError, croniter
 
-from airflow_provider_cio.specs.faults import cut
+from airflow_provider_cio.specs.problems import cut
 
 _MINUTES_OF_HOUR = 60
 _HOURS_OF_DAY = 24

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes, pass_context
 
-from airflow_provider_cio.specs.faults import MAX_FAULTS, cut, did_you_mean, printable
+from airflow_provider_cio.specs.problems import MAX_PROBLEMS, cut, did_you_mean, printable
 from airflow_provider_cio.specs.sql import quoted_texts
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def template_faults(query: str) -> list[TemplateFault]:
         found = chain(
             _names(tree, unknown, lines), _not_allowed(tree, lines), _comments_in_texts(query, lines)
         )
-        return sorted(set(islice(found, MAX_FAULTS)))
+        return sorted(set(islice(found, MAX_PROBLEMS)))
     except TemplateSyntaxError as error:
         message = f"the template cannot be read: {cut(error.message or 'it has a mistake')}"
         return [_with_raw(TemplateFault(error.lineno, 1, 1, message), lines)]

@@ -12,8 +12,8 @@ from requests.auth import HTTPBasicAuth
 from airflow_provider_cio.errors import (
     AddressError,
     CredentialsError,
-    ItemError,
     RefusedError,
+    RejectedOperation,
     SyncError,
     TooLargeError,
 )
@@ -35,9 +35,9 @@ class _Error(msgspec.Struct):
     field: str | None = None
     message: str | None = None
 
-    def item(self) -> ItemError:
+    def item(self) -> RejectedOperation:
         index = -1 if self.batch_index is None else self.batch_index
-        return ItemError(index, self.reason or "", self.field or "", self.message or "")
+        return RejectedOperation(index, self.reason or "", self.field or "", self.message or "")
 
 
 class _Errors(msgspec.Struct):
@@ -102,7 +102,7 @@ class TrackClient(HttpClient):
         """
         return self._call("GET", "/api/v1/accounts/region", _read_region)
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Send a batch and return the operations that were rejected; all others were accepted.
 
         Args:
@@ -151,7 +151,7 @@ def _read_region(answer: Answer) -> RegionAnswer:
     return answer.decode(RegionAnswer)
 
 
-def _read_verdicts(count: int, answer: Answer) -> list[ItemError]:
+def _read_verdicts(count: int, answer: Answer) -> list[RejectedOperation]:
     """Read the answer to a batch of so many operations."""
     match answer.status:
         case HTTPStatus.OK | HTTPStatus.MULTI_STATUS:
@@ -181,7 +181,7 @@ def _refusal(answer: Answer, count: int) -> RefusedError:
     return RefusedError(errors[0].field, errors[0].reason, errors[0].message, named)
 
 
-def _name_operations(errors: list[ItemError], count: int) -> bool:
+def _name_operations(errors: list[RejectedOperation], count: int) -> bool:
     return all(0 <= error.batch_index < count for error in errors)
 
 

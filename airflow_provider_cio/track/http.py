@@ -31,7 +31,7 @@ from airflow_provider_cio.errors import (
 from airflow_provider_cio.track.address import checked_url, origin
 from airflow_provider_cio.track.failures import REQUEST_ERRORS, check_environment, failure, proxy_refusal
 from airflow_provider_cio.track.limits import NOTICE_SECONDS
-from airflow_provider_cio.track.pace import Pace, backoff
+from airflow_provider_cio.track.rate_limiter import RateLimiter, backoff
 from airflow_provider_cio.track.transport import BUDGET, BoundedAdapter, read_body
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class HttpClient(ABC):
         self._timeout = timeout
         self._retry_for = retry_for
         self._answer_bytes = answer_bytes
-        self._pace = Pace(max_requests_per_second)
+        self._pace = RateLimiter(max_requests_per_second)
         self._stopped = False
         self._environment_checked = False
         self._count = threading.Lock()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.models.dagrun import DagRun
 
-    from demo.local_postgres import LocalPostgres
+    from local.postgres import LocalPostgres
     from tests.conftest import Database
 
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-"))

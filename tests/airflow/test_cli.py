@@ -156,7 +156,7 @@ def test_schema_is_json_schema(typed: Typed, airflow: Airflow) -> None:  # noqa:
 
 def test_pools_are_created_once_and_left_alone_then(typed: Typed, airflow: Airflow, tmp_path: Path) -> None:
     """One slot for each workspace; a pool that is there stays as somebody set it."""
-    from airflow_provider_cio.pools import create_pools
+    from airflow_provider_cio.state.pools import create_pools
 
     (tmp_path / "spec.yaml").write_text(GOOD.replace("production", "pooled"))
     done = typed("customerio", "pools", str(tmp_path))

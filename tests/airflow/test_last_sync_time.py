@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from demo.processes import wait_until
+from local.processes import wait_until
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:

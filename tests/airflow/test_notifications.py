@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from demo.processes import free_port
+from local.processes import free_port
 from tests.airflow.test_sync import PEOPLE, spec
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_cio.engine import Rejection
-from airflow_provider_cio.reports import Report, report_name
+from airflow_provider_cio.reports.report import Report, report_name
 from tests.airflow.test_reports import read
 from tests.airflow.test_sync import spec
 
@@ -240,7 +240,7 @@ def test_a_store_that_does_not_answer_is_given_up(
 ) -> None:
     """The run waits for a bounded time, and not at all any more once the store was given up."""
     bound = "_CLEAN_UP_SECONDS" if step == "ls" else "_STEP_SECONDS"
-    monkeypatch.setattr(f"airflow_provider_cio.reports.{bound}", 0.5)
+    monkeypatch.setattr(f"airflow_provider_cio.reports.report.{bound}", 0.5)
     stored(step)
     report = Report("w", "s", dt.datetime.now(dt.UTC))
     started = time.monotonic()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_cio.engine import Rejection
-from airflow_provider_cio.reports import Report
+from airflow_provider_cio.reports.report import Report
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:

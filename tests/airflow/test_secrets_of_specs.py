@@ -12,7 +12,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_cio.dag_factory import build_dags
 from airflow_provider_cio.specs import SpecFolder
-from airflow_provider_cio.specs.shown import spec_text
+from airflow_provider_cio.specs.effective import spec_text
 from tests.airflow.test_cli import GOOD
 
 if TYPE_CHECKING:

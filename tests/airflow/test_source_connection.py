@@ -10,7 +10,7 @@ import pytest
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:
-    from demo.local_postgres import LocalPostgres
+    from local.postgres import LocalPostgres
     from tests.airflow.conftest import Airflow
     from tests.conftest import Database
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from cryptography import x509
 
-from demo.local_postgres import LocalPostgres
+from local.postgres import LocalPostgres
 from tests.airflow.test_sync import spec
 from tests.certificates import Authority
 from tests.tls_in_front import TlsInFront

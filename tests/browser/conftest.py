@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from demo.local_airflow import LocalAirflow
-from demo.local_postgres import LocalPostgres
 from demo.sample_database import create_sample_database, log_in
-from demo.workspace import DemoWorkspace
+from local.airflow import LocalAirflow
+from local.postgres import LocalPostgres
+from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ _FLAGS = (
 class Pages:
     """Addresses and log-in of what runs."""
 
-    def __init__(self, airflow: LocalAirflow, workspace: DemoWorkspace) -> None:
+    def __init__(self, airflow: LocalAirflow, workspace: EmulatedWorkspace) -> None:
         self.airflow = airflow
         self.workspace = workspace
 
@@ -60,7 +60,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     shutil.copytree(_DAGS, folder / "dags")
     for name, text in _BROKEN_SPECS.items():
         (folder / "dags" / "syncs" / name).write_text(text)
-    with LocalPostgres(folder) as postgres, DemoWorkspace() as workspace:
+    with LocalPostgres(folder) as postgres, EmulatedWorkspace() as workspace:
         with postgres.connect() as connection:
             create_sample_database(connection)
         connections: dict[str, dict[str, object]] = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from demo.local_airflow import LocalAirflow
-from demo.processes import LocalError, wait_until
+from local.airflow import LocalAirflow
+from local.processes import LocalError, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from demo.local_postgres import LocalPostgres
 from demo.sample_database import PEOPLE, create_sample_database, first_person, log_in
+from local.postgres import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

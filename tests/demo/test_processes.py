@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.processes import LocalError, LocalProcess, free_port, stop_all, wait_until
+from local.processes import LocalError, LocalProcess, free_port, stop_all, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,6 @@ import pytest
 import requests
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from demo.local_airflow import LocalAirflow
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
 from demo.sample_database import (
     KNOWN_EMAIL,
     MISTAKES,
@@ -27,7 +24,10 @@ from demo.sample_database import (
     create_sample_database,
     log_in,
 )
-from demo.workspace import DemoWorkspace
+from local.airflow import LocalAirflow
+from local.postgres import LocalPostgres
+from local.processes import wait_until
+from local.workspace import EmulatedWorkspace
 from tests.integration.conftest import LocalWorkspace
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Deployment:
         self,
         postgres: LocalPostgres,
         workspace: LocalWorkspace,
-        newsletter: DemoWorkspace,
+        newsletter: EmulatedWorkspace,
         airflow: LocalAirflow,
     ) -> None:
         self.postgres = postgres
@@ -91,7 +91,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     with (
         LocalPostgres(folder) as postgres,
         EmulatorProcess(faults=True) as emulator,
-        DemoWorkspace() as newsletter,
+        EmulatedWorkspace() as newsletter,
     ):
         with postgres.connect() as connection:
             create_sample_database(connection)

@@ -18,8 +18,8 @@ import pytest
 import requests
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from demo.local_airflow import LocalAirflow
-from demo.local_postgres import LocalPostgres
+from local.airflow import LocalAirflow
+from local.postgres import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from demo.local_airflow import LocalAirflow
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
+from local.airflow import LocalAirflow
+from local.postgres import LocalPostgres
+from local.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from git import Actor, Repo
 
-from demo.local_airflow import LocalAirflow
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
-from demo.workspace import DemoWorkspace
+from local.airflow import LocalAirflow
+from local.postgres import LocalPostgres
+from local.processes import wait_until
+from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +129,7 @@ class Team:
         self,
         folder: Path,
         postgres: LocalPostgres,
-        workspace: DemoWorkspace,
+        workspace: EmulatedWorkspace,
         repository: Repo,
         airflow: LocalAirflow,
     ) -> None:
@@ -188,7 +188,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     write_specs(folder / "dags")
     repository = Repo.init(folder / "repository", initial_branch="main")
     (folder / "lineage").mkdir()
-    with LocalPostgres(folder) as postgres, DemoWorkspace() as workspace:
+    with LocalPostgres(folder) as postgres, EmulatedWorkspace() as workspace:
         with postgres.connect() as connection:
             connection.execute("CREATE TABLE customers (id text, email text)")
             connection.execute("CREATE SCHEMA sales")

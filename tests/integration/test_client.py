@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from airflow_provider_cio.emulator.faults import Kind
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
+from airflow_provider_cio.emulator.injected_faults import Kind
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
 from airflow_provider_cio.errors import (
     AddressError,
     ConfigurationError,
     CredentialsError,
-    ItemError,
     RateLimitedError,
     RefusedError,
+    RejectedOperation,
     StoppedError,
     TooLargeError,
     UnavailableError,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import LocalWorkspace
 
 KINDS = {name for names in get_args(Kind) for name in (get_args(names) or [names])}
-#: Faults that end with the time of a request only.
+#: RowProblems that end with the time of a request only.
 SLOW = {"hang", "drip_headers", "drip_body"}
 
 GOOD = b'{"type":"person","identifiers":{"id":"1"},"attributes":{"a":1},"action":"identify"}'
@@ -82,7 +82,7 @@ def test_a_transient_fault_is_survived(
     workspace: LocalWorkspace, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request is repeated until a verdict comes, whatever the fault."""
-    monkeypatch.setattr("airflow_provider_cio.track.pace.FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr("airflow_provider_cio.track.rate_limiter.FIRST_BACKOFF", 0.01)
     workspace.faults(schedule=[kind, kind])
     with workspace.client(timeout=0.5 if kind in SLOW else 30) as client:
         assert client.send_batch([GOOD]) == []
@@ -205,7 +205,7 @@ def test_errors_in_a_200_are_rejections(api: Answering) -> None:
     error = {"batch_index": 1, "reason": "invalid", "field": "attributes.a", "message": "no"}
     api.answer(200, {"errors": [error]})
     with api.client() as client:
-        assert client.send_batch([GOOD, BAD, GOOD]) == [ItemError(1, "invalid", "attributes.a", "no")]
+        assert client.send_batch([GOOD, BAD, GOOD]) == [RejectedOperation(1, "invalid", "attributes.a", "no")]
 
 
 @pytest.mark.parametrize("body", [{}, {"errors": None}, {"errors": []}], ids=str)
@@ -220,7 +220,7 @@ def test_an_error_may_leave_out_all_but_the_index(api: Answering) -> None:
     """The row is rejected all the same, without a reason."""
     api.answer(207, {"errors": [{"batch_index": 1}]})
     with api.client() as client:
-        assert client.send_batch([GOOD, BAD]) == [ItemError(1, "", "", "")]
+        assert client.send_batch([GOOD, BAD]) == [RejectedOperation(1, "", "", "")]
 
 
 @pytest.mark.parametrize("where", [{"batch_index": 2}, {"batch_index": -1}, {}])
@@ -258,7 +258,7 @@ def test_a_400_may_name_operations(api: Answering) -> None:
     api.answer(400, {"errors": [{"batch_index": 1, "reason": "invalid", "message": "no"}]})
     with api.client() as client, pytest.raises(RefusedError) as refusal:
         client.send_batch([GOOD, BAD])
-    assert refusal.value.items == [ItemError(1, "invalid", "", "no")]
+    assert refusal.value.items == [RejectedOperation(1, "invalid", "", "no")]
 
 
 def test_a_413_says_that_the_batch_is_too_large(workspace: LocalWorkspace) -> None:
@@ -302,7 +302,7 @@ def test_each_run_with_one_client_has_its_own_numbers(database: Database, worksp
     with workspace.client() as client:
         for summary in summaries:
             people = Sync(main=PeopleQuery(sql="SELECT 'numbers' AS id, 'x' AS plan"))
-            run_sync(people, Source(database.connect), client, Rejections(), summary)
+            run_sync(people, PostgresSource(database.connect), client, Rejections(), summary)
     assert [summary.requests for summary in summaries] == [1, 1]
     assert summaries[0].bytes == summaries[1].bytes > 0
 
@@ -318,7 +318,7 @@ def test_what_customerio_says_is_for_the_report_only(
     people = Sync(main=PeopleQuery(sql="SELECT 'said' || n AS id FROM generate_series(1, 100) n"))
     rejections = Rejections()
     with api.client() as client, pytest.raises(ConfigurationError) as error:
-        run_sync(people, Source(database.connect), client, rejections, Summary(0))
+        run_sync(people, PostgresSource(database.connect), client, rejections, Summary(0))
     assert {rejection.message for rejection in rejections} == {sentence}
     assert len(rejections) == 20
     assert "jane" not in str(error.value) + caplog.text

@@ -16,9 +16,9 @@ from airflow_provider_cio.errors import (
     AddressError,
     ConfigurationError,
     CredentialsError,
-    ItemError,
     RateLimitedError,
     RefusedError,
+    RejectedOperation,
     TransientError,
     UnavailableError,
 )
@@ -30,7 +30,7 @@ from airflow_provider_cio.track.limits import (
     FIRST_BACKOFF,
     LONGEST_RETRY_AFTER,
 )
-from airflow_provider_cio.track.pace import Pace, backoff
+from airflow_provider_cio.track.rate_limiter import RateLimiter, backoff
 from tests.raw_server import RawServer, answer
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ A_MINUTE = 60
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let requests be repeated almost at once, where the pause is not what is tested."""
-    monkeypatch.setattr("airflow_provider_cio.track.pace.FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr("airflow_provider_cio.track.rate_limiter.FIRST_BACKOFF", 0.01)
 
 
 def client(server: RawServer, **options: Any) -> TrackClient:
@@ -325,14 +325,14 @@ def test_a_message_with_half_a_character_is_still_a_verdict(sent: bytes, read: s
         b'{"errors":[{"batch_index":0,"reason":"invalid","field":"attributes.a","message":"' + sent + b'"}]}'
     )
     with RawServer(answer(body, status=207)) as server, client(server) as track:
-        assert track.send_batch([OPERATION]) == [ItemError(0, "invalid", "attributes.a", read)]
+        assert track.send_batch([OPERATION]) == [RejectedOperation(0, "invalid", "attributes.a", read)]
 
 
 def test_an_error_may_have_null_for_all_but_the_index() -> None:
     """The row is rejected without a reason."""
     body = {"errors": [{"batch_index": 0, "reason": None, "field": None, "message": None}], "more": 1}
     with RawServer(answer(json.dumps(body).encode(), status=207)) as server, client(server) as track:
-        assert track.send_batch([OPERATION]) == [ItemError(0, "", "", "")]
+        assert track.send_batch([OPERATION]) == [RejectedOperation(0, "", "", "")]
 
 
 def test_a_cookie_is_not_sent_back() -> None:
@@ -402,7 +402,7 @@ def test_a_pause_beyond_the_end_is_not_waited_for(status: int) -> None:
 
 def test_a_burst_of_429_halves_the_pace_once() -> None:
     """Requests that began before the pace closed belong to one burst, and so do the tries until it opens."""
-    pace = Pace(100)
+    pace = RateLimiter(100)
     begun = time.monotonic()
     for _ in range(64):
         pace.slow_down(begun, None)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from airflow_provider_cio.engine.delivery import Delivery
-from airflow_provider_cio.engine.operations import Operation
+from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.errors import (
     AddressError,
     ConfigurationError,

@@ -9,9 +9,9 @@ import pytest
 from airflow_provider_cio.engine import (
     ObjectsQuery,
     PeopleQuery,
+    PostgresSource,
     Rejections,
     RelationshipsQuery,
-    Source,
     Summary,
     Sync,
     run_sync,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_cio.engine import Rejection
-    from demo.local_postgres import LocalPostgres
+    from local.postgres import LocalPostgres
     from tests.integration.conftest import LocalWorkspace
 
 NO_PEOPLE = PeopleQuery(sql="SELECT 'x' AS id WHERE false")
@@ -47,7 +47,7 @@ def run(sync: Sync, database: Database, workspace: LocalWorkspace) -> tuple[Summ
     """Run a sync."""
     summary, rejections = Summary(0), Rejections()
     with workspace.client() as client:
-        run_sync(sync, Source(database.connect), client, rejections, summary)
+        run_sync(sync, PostgresSource(database.connect), client, rejections, summary)
     return summary, rejections
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from airflow_provider_cio.engine.operations import Operation
-from airflow_provider_cio.engine.verdicts import deliver
+from airflow_provider_cio.engine.delivery.batches import deliver
+from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.track.limits import BATCH_BYTES, ENVELOPE_BYTES, OPERATION_BYTES
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from airflow_provider_cio.engine import (
     ObjectsQuery,
     PeopleQuery,
+    PostgresSource,
     ReadBack,
     Rejections,
-    Source,
     Status,
     Summary,
     Sync,
@@ -26,7 +26,7 @@ def sync(workspace: LocalWorkspace, database: Database, what: Sync) -> tuple[Sum
     summary, rejections = Summary(0), Rejections()
     with workspace.client() as client, workspace.app() as app:
         read_back = ReadBack(app, wait=0)
-        run_sync(what, Source(database.connect), client, rejections, summary, read_back=read_back)
+        run_sync(what, PostgresSource(database.connect), client, rejections, summary, read_back=read_back)
     return summary, rejections
 
 
@@ -107,7 +107,9 @@ def test_an_empty_run_asks_nothing_afterwards(workspace: LocalWorkspace, databas
     with workspace.client() as client, workspace.app() as app:
         read_back = ReadBack(app, wait=60)
         query = people("SELECT 'x' AS id WHERE false")
-        run_sync(query, Source(database.connect), client, Rejections(), Summary(0), read_back=read_back)
+        run_sync(
+            query, PostgresSource(database.connect), client, Rejections(), Summary(0), read_back=read_back
+        )
         assert app.requests == 1
 
 

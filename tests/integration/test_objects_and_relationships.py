@@ -13,22 +13,22 @@ import requests
 from airflow_provider_cio.engine import (
     ObjectsQuery,
     PeopleQuery,
+    PostgresSource,
     Rejection,
     Rejections,
     RelationshipsQuery,
-    Source,
     Summary,
     Sync,
     run_sync,
 )
-from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_cio.engine.queries import Identifier
-    from airflow_provider_cio.errors import ItemError
+    from airflow_provider_cio.errors import RejectedOperation
     from airflow_provider_cio.track import TrackClient
     from tests.conftest import Database
     from tests.integration.conftest import LocalWorkspace
@@ -40,7 +40,7 @@ def run(sync: Sync, database: Database, client: TrackClient) -> tuple[Summary, l
     """Run a sync."""
     summary = Summary(0)
     rejections = Rejections()
-    run_sync(sync, Source(database.connect), client, rejections, summary)
+    run_sync(sync, PostgresSource(database.connect), client, rejections, summary)
     return summary, rejections
 
 
@@ -144,7 +144,7 @@ class Recorder(DryRun):
     def __init__(self) -> None:
         self.done: list[str] = []
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Accept all, a little later."""
         time.sleep(0.05)
         self.done += [json.loads(operation)["action"] for operation in operations]
@@ -165,6 +165,6 @@ def test_people_come_first_then_relationships_then_the_segment(database: Databas
         segment=7,
     )
     workspace = Recorder()
-    run_sync(sync, Source(database.connect), workspace, Rejections(), Summary(0))
+    run_sync(sync, PostgresSource(database.connect), workspace, Rejections(), Summary(0))
     phases = [phase for phase, _ in itertools.groupby(workspace.done)]
     assert phases == ["identify", "add_relationships", "segment"]

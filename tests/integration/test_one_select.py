@@ -12,7 +12,7 @@ from airflow_provider_cio.specs.sql import limit_of, not_one_select
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from demo.local_postgres import LocalPostgres
+    from local.postgres import LocalPostgres
 
 ACCEPTED = [
     "SELECT 1",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from airflow_provider_cio.engine import ObjectsQuery, PeopleQuery, RelationshipsQuery, Source, Sync
+from airflow_provider_cio.engine import ObjectsQuery, PeopleQuery, PostgresSource, RelationshipsQuery, Sync
 from airflow_provider_cio.engine.preview import preview
 from airflow_provider_cio.errors import QueryError
 
@@ -23,7 +23,7 @@ def test_the_first_100_rows_of_every_query_are_mapped(database: Database) -> Non
         main=PeopleQuery(sql=people, identify_by="id"),
         relationships=RelationshipsQuery(sql=relationships, object_type_id="1"),
     )
-    main, related = preview(sync, Source(database.connect))
+    main, related = preview(sync, PostgresSource(database.connect))
     assert (main.query, len(main.rows), main.rows[99]) == ("people", 100, (100, "p100"))
     assert len(main.operations) == 99
     assert main.operations[0].body == (
@@ -39,7 +39,9 @@ def test_columns_have_the_types_of_the_query(database: Database) -> None:
     """Also those that are read as text, and arrays."""
     database.execute("CREATE TYPE plan AS ENUM ('free')")
     query = "SELECT 'x' AS object_id, 'free'::plan, ARRAY['free'::plan] AS plans, 1.5 AS price, now() AS at"
-    (seen,) = preview(Sync(main=ObjectsQuery(sql=query, object_type_id="1")), Source(database.connect))
+    (seen,) = preview(
+        Sync(main=ObjectsQuery(sql=query, object_type_id="1")), PostgresSource(database.connect)
+    )
     assert [(column.name, column.postgres_type) for column in seen.columns] == [
         ("object_id", "text"),
         ("plan", "plan"),
@@ -52,7 +54,7 @@ def test_columns_have_the_types_of_the_query(database: Database) -> None:
 def test_columns_that_cannot_be_used_are_shown_with_what_mends_them(database: Database) -> None:
     """`SELECT *` shows what there is, whatever has to be renamed."""
     database.execute('CREATE TABLE people AS SELECT 1 AS "Id", 2 AS cio_id')
-    (seen,) = preview(Sync(main=PeopleQuery(sql="SELECT * FROM people")), Source(database.connect))
+    (seen,) = preview(Sync(main=PeopleQuery(sql="SELECT * FROM people")), PostgresSource(database.connect))
     assert [column.name for column in seen.columns] == ["Id", "cio_id"]
     assert seen.rows == [(1, 2)]
     assert seen.fault
@@ -64,7 +66,7 @@ def test_columns_that_cannot_be_used_are_shown_with_what_mends_them(database: Da
 def test_a_query_without_columns_has_the_fault_of_a_missing_identifier(database: Database) -> None:
     """Postgres takes such a query, so it is the columns that cannot be used."""
     (seen,) = preview(
-        Sync(main=PeopleQuery(sql="SELECT FROM generate_series(1, 2)")), Source(database.connect)
+        Sync(main=PeopleQuery(sql="SELECT FROM generate_series(1, 2)")), PostgresSource(database.connect)
     )
     assert seen.fault is not None
     assert "no column id or email" in seen.fault
@@ -74,7 +76,7 @@ def test_long_rows_are_looked_at_up_to_a_limit_and_the_next_query_is_read(databa
     """A hundred of long documents would take gigabytes."""
     long = PeopleQuery(sql="SELECT n AS id, repeat('x', 900000) AS v FROM generate_series(1, 100) n")
     short = RelationshipsQuery(object_type_id="1", sql="SELECT 'a' AS id, 'b' AS object_id")
-    first, second = preview(Sync(main=long, relationships=short), Source(database.connect))
+    first, second = preview(Sync(main=long, relationships=short), PostgresSource(database.connect))
     assert 0 < len(first.rows) < 100
     assert any("Only the first" in warning for warning in first.warnings)
     assert len(second.rows) == 1
@@ -86,7 +88,7 @@ def test_a_role_that_may_not_see_locks_gets_a_preview_without_warnings(database:
     database.execute(f"CREATE TABLE t (id text, day date); CREATE ROLE {role} LOGIN PASSWORD 'p'")
     database.execute(f"GRANT SELECT ON t TO {role}; REVOKE SELECT ON pg_catalog.pg_locks FROM PUBLIC")
     try:
-        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+        source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
         (seen,) = preview(Sync(main=PeopleQuery(sql="SELECT id FROM t WHERE day >= to_timestamp(0)")), source)
         assert seen.fault is None
     finally:
@@ -96,7 +98,7 @@ def test_a_role_that_may_not_see_locks_gets_a_preview_without_warnings(database:
 def test_a_query_that_postgres_refuses_is_an_error(database: Database) -> None:
     """There is nothing to show then but Postgres's reason."""
     with pytest.raises(QueryError, match="nowhere"):
-        preview(Sync(main=PeopleQuery(sql="SELECT id FROM nowhere")), Source(database.connect))
+        preview(Sync(main=PeopleQuery(sql="SELECT id FROM nowhere")), PostgresSource(database.connect))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_comparisons_that_mean_something_else_are_warned_of(
         f"ALTER DATABASE {database.name} SET timezone = '{zone}'"
     )
     query = f"SELECT id FROM t WHERE {condition}"
-    (seen,) = preview(Sync(main=PeopleQuery(sql=query)), Source(database.connect))
+    (seen,) = preview(Sync(main=PeopleQuery(sql=query)), PostgresSource(database.connect))
     assert len(seen.warnings) == len(said)
     assert all(warning.startswith(words) for warning, words in zip(seen.warnings, said, strict=True))
 
@@ -135,7 +137,7 @@ def test_naive_columns_are_warned_of_where_the_zone_is_not_utc(database: Databas
     """Also in domains and arrays of the result; the warning names the extra that says UTC."""
     database.execute(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Tokyo'")
     query = "SELECT 1 AS id, now()::timestamp AS a, ARRAY[now()::timestamp] AS b, now() AS c"
-    (seen,) = preview(Sync(main=PeopleQuery(sql=query)), Source(database.connect))
+    (seen,) = preview(Sync(main=PeopleQuery(sql=query)), PostgresSource(database.connect))
     (warning,) = seen.warnings
     assert warning.startswith("a, b: ")
     assert "-c timezone=UTC" in warning

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, RelationshipsQuery, Source, Summary, Sync
+from airflow_provider_cio.engine import (
+    PeopleQuery,
+    PostgresSource,
+    Rejections,
+    RelationshipsQuery,
+    Summary,
+    Sync,
+)
 from airflow_provider_cio.engine import run_sync as run
-from airflow_provider_cio.engine.segment import find_segment
+from airflow_provider_cio.engine.delivery.segment import find_segment
 from airflow_provider_cio.errors import ConfigurationError, CredentialsError
 from airflow_provider_cio.track import AppClient
 
@@ -22,7 +29,7 @@ def sync(workspace: LocalWorkspace, database: Database, segment: int, sql: str) 
     summary = Summary(0)
     with workspace.client() as client:
         people = Sync(main=PeopleQuery(sql=sql), segment=segment)
-        run(people, Source(database.connect), client, Rejections(), summary)
+        run(people, PostgresSource(database.connect), client, Rejections(), summary)
     return summary
 
 
@@ -52,7 +59,7 @@ def test_many_people_go_a_thousand_a_request(workspace: LocalWorkspace, database
     with workspace.client() as client:
         summary = Summary(0)
         without = Sync(main=PeopleQuery(sql=query))
-        run(without, Source(database.connect), client, Rejections(), summary)
+        run(without, PostgresSource(database.connect), client, Rejections(), summary)
     requests_without = summary.requests
     summary = sync(workspace, database, segment, query)
     assert (summary.added_to_segment, summary.requests) == (2500, requests_without + 3)
@@ -68,7 +75,7 @@ def test_people_of_relationships_are_not_added(workspace: LocalWorkspace, databa
         segment=segment,
     )
     with workspace.client() as client:
-        run(people, Source(database.connect), client, Rejections(), Summary(0))
+        run(people, PostgresSource(database.connect), client, Rejections(), Summary(0))
     assert workspace.members(segment) == {"main1"}
 
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
-from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
 
 if TYPE_CHECKING:
     from tests.conftest import Database
@@ -77,7 +77,7 @@ def read(database: Database, query: str, since: int = 0) -> tuple[list[dict[str,
 
     summary = Summary(since)
     sync = Sync(main=PeopleQuery(sql=query))
-    run_sync(sync, Source(database.connect), Recorder(), Rejections(), summary)
+    run_sync(sync, PostgresSource(database.connect), Recorder(), Rejections(), summary)
     return found, summary
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
-from airflow_provider_cio.engine.dry_run import DryRun
-from airflow_provider_cio.engine.sources import session
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
+from airflow_provider_cio.engine.sources.postgres import session
 from airflow_provider_cio.errors import SourceUnavailableError
 from torture.interruption import Interrupted, Interruption
 from torture.proxy import Proxy
@@ -34,13 +34,13 @@ PATIENCE = 60
 MEASURE = """
 import resource, sys, psycopg
 from airflow_provider_cio.engine import *
-from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
 def run(query):
     summary = Summary(0)
     class Nothing(Rejections):
         def add(self, rejection): pass
-    run_sync(Sync(main=PeopleQuery(sql=query)), Source(lambda: psycopg.connect(sys.argv[1])), DryRun(),
-        Nothing(), summary)
+    source = PostgresSource(lambda: psycopg.connect(sys.argv[1]))
+    run_sync(Sync(main=PeopleQuery(sql=query)), source, DryRun(), Nothing(), summary)
     return summary.rows_read
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 run("SELECT n AS id, md5(n::text) AS v FROM generate_series(1, 20000) n")
@@ -102,7 +102,7 @@ def test_a_timeout_ends_a_run_whatever_the_network_does(
 ) -> None:
     """A connection that stalls, at the greeting or in the middle of the rows, does not keep it."""
     proxy.stall_after(stall_after)
-    source = Source(through(database, proxy))
+    source = PostgresSource(through(database, proxy))
     sync = Sync(main=PeopleQuery(sql=QUERY))
     began = time.monotonic()
     error = within(2, lambda: run_sync(sync, source, DryRun(), Rejections(), Summary(0)))
@@ -118,7 +118,7 @@ def test_silence_ends_a_run_without_a_timeout(
     monkeypatch.setattr(session, "SILENCE_SECONDS", 1)
     monkeypatch.setattr(session, "_LOOK_SECONDS", 2)
     proxy.stall_after(stall_after)
-    source = Source(through(database, proxy))
+    source = PostgresSource(through(database, proxy))
     error = within(
         PATIENCE,
         lambda: run_sync(Sync(main=PeopleQuery(sql=QUERY)), source, DryRun(), Rejections(), Summary(0)),
@@ -138,7 +138,7 @@ def test_a_connection_that_was_dropped_on_the_way_is_found_out(
         way = ways.pop() if len(ways) > 1 else ways[0]
         return way()
 
-    source = Source(connect)
+    source = PostgresSource(connect)
     proxy.stall_after(100_000)
     error = within(
         PATIENCE,
@@ -154,13 +154,15 @@ def test_a_query_that_computes_for_long_is_not_silence(
     monkeypatch.setattr(session, "SILENCE_SECONDS", 0.3)
     summary = Summary(0)
     query = "SELECT n AS id, pg_sleep(1)::text AS v FROM generate_series(1, 3) n"
-    run_sync(Sync(main=PeopleQuery(sql=query)), Source(database.connect), DryRun(), Rejections(), summary)
+    run_sync(
+        Sync(main=PeopleQuery(sql=query)), PostgresSource(database.connect), DryRun(), Rejections(), summary
+    )
     assert summary.rows_imported == 3
 
 
 def test_a_backend_does_not_go_on_for_a_run_that_ended(database: Database) -> None:
     """A timeout in the middle of a long query cancels it at the server."""
-    source = Source(database.connect)
+    source = PostgresSource(database.connect)
     query = "SELECT n AS id, pg_sleep(0.01)::text AS v FROM generate_series(1, 100000) n"
     error = within(
         1, lambda: run_sync(Sync(main=PeopleQuery(sql=query)), source, DryRun(), Rejections(), Summary(0))
@@ -179,7 +181,7 @@ def test_a_backend_does_not_go_on_for_a_run_that_ended(database: Database) -> No
 def test_stopping_in_a_signal_handler_does_not_block(database: Database, proxy: Proxy) -> None:
     """A task that is told to end cancels its query, also when nothing gets through any more."""
     proxy.stall_after(100_000)
-    source = Source(through(database, proxy))
+    source = PostgresSource(through(database, proxy))
     stopped = threading.Event()
 
     def stop(*_: object) -> None:

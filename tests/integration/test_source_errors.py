@@ -7,14 +7,15 @@ import socketserver
 import struct
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from psycopg import errors as postgres_errors
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Summary, Sync, run_sync
-from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.errors import (
     ConfigurationError,
     QueryError,
@@ -26,7 +27,7 @@ from airflow_provider_cio.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from demo.local_postgres import LocalPostgres
+    from local.postgres import LocalPostgres
     from tests.conftest import Database
 
 SECRET = "ada@example.com"
@@ -48,7 +49,7 @@ NOT_PASSING = {"53400", "57P04", "58P01"}
 def run(database: Database, query: str, **options: Any) -> Summary:
     """Run a query in a dry run."""
     summary = Summary(0)
-    source = Source(database.connect, **options)
+    source = PostgresSource(database.connect, **options)
     run_sync(Sync(main=PeopleQuery(sql=query)), source, DryRun(), Rejections(), summary)
     return summary
 
@@ -163,7 +164,7 @@ def test_a_permission_that_is_missing_names_the_table(database: Database) -> Non
     role = f"{database.name}_role"
     database.execute(f"CREATE TABLE t (id text); CREATE ROLE {role} LOGIN PASSWORD 'p'")
     try:
-        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+        source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
         with pytest.raises(QueryError, match=r"permission denied for table t .*GRANT SELECT"):
             run_sync(
                 Sync(main=PeopleQuery(sql="SELECT id FROM t")), source, DryRun(), Rejections(), Summary(0)
@@ -185,7 +186,7 @@ def test_timeouts_of_the_role_that_would_end_a_slow_run_are_off(
 ) -> None:
     """A run may be idle, and long, as long as Customer.io makes it wait."""
     database.execute(f"ALTER DATABASE {database.name} SET {setting} = {value}")
-    with Source(database.connect).snapshot() as snapshot:
+    with PostgresSource(database.connect).snapshot() as snapshot:
         with snapshot.read("SELECT 1 AS id, pg_sleep(0.5)::text") as rows:
             assert len(list(rows)) == 1
         threading.Event().wait(0.5)
@@ -227,7 +228,7 @@ def test_a_view_that_is_not_allowed_costs_the_overlap_only(database: Database) -
         "REVOKE SELECT ON pg_catalog.pg_stat_activity, pg_catalog.pg_prepared_xacts FROM PUBLIC"
     )
     try:
-        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+        source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
         summary = Summary(0)
         run_sync(Sync(main=PeopleQuery(sql="SELECT 1 AS id")), source, DryRun(), Rejections(), summary)
         assert any("GRANT SELECT ON pg_catalog.pg_stat_activity" in each for each in summary.warnings)
@@ -247,7 +248,7 @@ def test_a_text_that_is_not_utf_8_is_an_error_of_the_query(
         )
     try:
         uri = f"{postgres.uri.rpartition('/')[0]}/{name}"
-        source = Source(lambda: psycopg.connect(uri))
+        source = PostgresSource(lambda: psycopg.connect(uri))
         query = "SELECT chr(233) AS id"
         with pytest.raises(QueryError, match="not valid UTF-8"):
             run_sync(Sync(main=PeopleQuery(sql=query)), source, DryRun(), Rejections(), Summary(0))
@@ -282,7 +283,7 @@ def test_a_connection_that_is_refused_is_a_configuration_error(
     database: Database, change: dict[str, Any], said: str
 ) -> None:
     """An answer by the server does not change by trying again: the message says what to change."""
-    source = Source(lambda: psycopg.connect(database.uri, **change))
+    source = PostgresSource(lambda: psycopg.connect(database.uri, **change))
     with pytest.raises(ConfigurationError, match=said) as error, source.snapshot():
         pass
     assert "wrong" not in str(error.value)
@@ -292,7 +293,7 @@ def test_a_connection_that_is_refused_is_a_configuration_error(
 def test_a_connection_may_have_other_cursors(database: Database, cursor: type[psycopg.Cursor[Any]]) -> None:
     """Rows are read in the same way whatever cursors the connection makes for others."""
     summary = Summary(0)
-    source = Source(lambda: psycopg.connect(database.uri, cursor_factory=cursor))
+    source = PostgresSource(lambda: psycopg.connect(database.uri, cursor_factory=cursor))
     query = "SELECT 'a' AS id, '10:00'::time AS at"
     run_sync(Sync(main=PeopleQuery(sql=query)), source, DryRun(), Rejections(), summary)
     assert summary.rows_imported == 1
@@ -302,7 +303,7 @@ def test_roles_and_databases_that_refuse(database: Database) -> None:
     """A role without LOGIN, one without CONNECT, and one that has all the connections it may have."""
     role = f"{database.name}_role"
     database.execute(f"CREATE ROLE {role} NOLOGIN PASSWORD 'p'")
-    source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+    source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
     try:
         with pytest.raises(ConfigurationError, match="LOGIN"), source.snapshot():
             pass
@@ -377,7 +378,7 @@ def test_a_refusal_is_told_by_its_sqlstate_in_any_language(
 ) -> None:
     """A server that is starting or full passes by itself; every other answer is for a person."""
     with server(refusal(severity, sqlstate, sentence)) as port:
-        source = Source(
+        source = PostgresSource(
             lambda: psycopg.connect(f"host=127.0.0.1 port={port} user=u password=pw12345 dbname=d")
         )
         expected = SourceUnavailableError if passes else ConfigurationError
@@ -401,7 +402,9 @@ def test_what_answers_otherwise_is_an_outage_or_not_postgres(
 ) -> None:
     """A connection that is closed may pass; a server of another protocol does not turn into Postgres."""
     with server(answer) as port:
-        source = Source(lambda: psycopg.connect(f"host=127.0.0.1 port={port} user=u password=p dbname=d"))
+        source = PostgresSource(
+            lambda: psycopg.connect(f"host=127.0.0.1 port={port} user=u password=p dbname=d")
+        )
         with pytest.raises(expected), source.snapshot():
             pass
 
@@ -416,7 +419,7 @@ def test_a_server_that_does_not_answer_is_an_outage() -> None:
             f"host=127.0.0.1 port={silent} connect_timeout=2",
             "host=/no/such/folder",
         ):
-            source = Source(lambda parameters=parameters: psycopg.connect(f"{parameters} user=u dbname=d"))  # type: ignore[misc]
+            source = PostgresSource(partial(psycopg.connect, f"{parameters} user=u dbname=d"))
             with pytest.raises(SourceUnavailableError, match="cannot be reached") as error, source.snapshot():
                 pass
             assert "hunter2" not in str(error.value)

@@ -14,10 +14,18 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Status, Summary, Sync, run_sync
+from airflow_provider_cio.engine import (
+    PeopleQuery,
+    PostgresSource,
+    Rejections,
+    Status,
+    Summary,
+    Sync,
+    run_sync,
+)
 from airflow_provider_cio.errors import ConfigurationError, QueryError, SourceUnavailableError
-from demo.local_postgres import LocalPostgres
-from demo.processes import wait_until
+from local.postgres import LocalPostgres
+from local.processes import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,14 +131,14 @@ def test_a_connection_that_makes_dicts_of_rows_works(database: Database, workspa
     """Airflow's Postgres connections may choose another form of rows; the engine reads tuples."""
     summary = Summary(0)
     sync = Sync(main=PeopleQuery(sql="SELECT 'dict' AS id, 1 AS n"))
-    source = Source(lambda: psycopg.connect(database.uri, row_factory=dict_row))
+    source = PostgresSource(lambda: psycopg.connect(database.uri, row_factory=dict_row))
     run_sync(sync, source, workspace.client(), Rejections(), summary)
     assert summary.queries["people"].imported == 1
 
 
 def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> None:
     """A restart of Postgres is worth another try; its password is not in the message."""
-    source = Source(lambda: psycopg.connect("postgresql://u:secret-word@127.0.0.1:9/x"))
+    source = PostgresSource(lambda: psycopg.connect("postgresql://u:secret-word@127.0.0.1:9/x"))
     with pytest.raises(SourceUnavailableError) as error:
         run_sync(
             Sync(main=PeopleQuery(sql="SELECT 1 AS id")), source, workspace.client(), Rejections(), Summary(0)
@@ -149,7 +157,7 @@ def test_a_source_that_knows_us_not_is_a_configuration_error(
     database: Database, workspace: LocalWorkspace, change: dict[str, Any], said: str
 ) -> None:
     """No second try makes a wrong password right; it is not in the message."""
-    source = Source(lambda: psycopg.connect(database.uri, **change))
+    source = PostgresSource(lambda: psycopg.connect(database.uri, **change))
     sync = Sync(main=PeopleQuery(sql="SELECT 1 AS id"))
     with pytest.raises(ConfigurationError, match=said) as error:
         run_sync(sync, source, workspace.client(), Rejections(), Summary(0))
@@ -201,7 +209,13 @@ def test_no_row_is_missed_by_transactions_that_commit_late(
         sql = f"SELECT id, updated_at FROM t WHERE extract(epoch FROM updated_at) > {since}"
         summary = Summary(since)
         with workspace.client() as client:
-            run_sync(Sync(main=PeopleQuery(sql=sql)), Source(database.connect), client, Rejections(), summary)
+            run_sync(
+                Sync(main=PeopleQuery(sql=sql)),
+                PostgresSource(database.connect),
+                client,
+                Rejections(),
+                summary,
+            )
         since = summary.next_last_sync_time
 
     for _ in range(10):
@@ -228,7 +242,7 @@ def test_a_long_transaction_holds_the_last_sync_time_back(database: Database) ->
     with database.connect() as other:
         (start,) = other.execute("SELECT extract(epoch FROM now())").fetchone() or (0,)
         time.sleep(2.5)
-        with Source(database.connect).snapshot() as snapshot:
+        with PostgresSource(database.connect).snapshot() as snapshot:
             assert snapshot.next_last_sync_time == int(start) - 1
 
 
@@ -238,7 +252,7 @@ def test_the_look_back_is_bounded(database: Database, caplog: pytest.LogCaptureF
         other.execute("SELECT 1")
         time.sleep(2.5)
         now = time.time()
-        with Source(database.connect, max_lookback=1).snapshot() as snapshot:
+        with PostgresSource(database.connect, max_lookback=1).snapshot() as snapshot:
             assert snapshot.next_last_sync_time is not None
             assert snapshot.next_last_sync_time >= int(now) - 3
     assert "longer than max_lookback" in caplog.text
@@ -253,7 +267,7 @@ def test_a_role_that_cannot_see_others_takes_the_overlap(
         f"CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT CONNECT ON DATABASE {database.name} TO {role}"
     )
     try:
-        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+        source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
         with source.snapshot() as snapshot:
             assert snapshot.next_last_sync_time is not None
             assert time.time() - snapshot.next_last_sync_time >= 60
@@ -269,7 +283,7 @@ def test_a_role_that_cannot_see_others_takes_the_overlap(
 def test_all_chunks_come_from_one_snapshot(database: Database) -> None:
     """Rows that are committed while a run reads belong to the next run."""
     database.execute("CREATE TABLE t AS SELECT n AS id FROM generate_series(1, 10000) n")
-    with Source(database.connect).snapshot() as snapshot, snapshot.read("SELECT * FROM t") as rows:
+    with PostgresSource(database.connect).snapshot() as snapshot, snapshot.read("SELECT * FROM t") as rows:
         chunks = iter(rows)
         first = next(chunks)
         database.execute("INSERT INTO t SELECT n FROM generate_series(10001, 20000) n")
@@ -331,7 +345,7 @@ def test_a_role_that_may_only_read_its_tables_is_enough(
 
     def sync(table: str) -> Summary:
         summary = Summary(0)
-        source = Source(lambda: psycopg.connect(database.uri, user=role, password="p"))
+        source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
         main = PeopleQuery(sql=f"SELECT * FROM {table}")
         run_sync(Sync(main=main), source, workspace.client(), Rejections(), summary)
         return summary
@@ -434,7 +448,7 @@ def test_a_replica_is_read_by_the_clock_of_what_it_has_replayed(
         _, before = replayed()
         summary = Summary(0)
         main = PeopleQuery(sql="SELECT id FROM t")
-        source = Source(connect, overlap=500)
+        source = PostgresSource(connect, overlap=500)
         run_sync(Sync(main=main), source, workspace.client(), Rejections(), summary)
         _, after = replayed()
     assert (summary.status, summary.rows_imported) == (Status.COMPLETED, 4)

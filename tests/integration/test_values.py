@@ -17,12 +17,12 @@ import pytest
 from psycopg.sql import quote
 
 from airflow_provider_cio.engine import Status
-from airflow_provider_cio.engine.dry_run import DryRun
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow_provider_cio.errors import ItemError
+    from airflow_provider_cio.errors import RejectedOperation
     from tests.conftest import Database, Run
     from tests.integration.conftest import LocalWorkspace
 
@@ -398,7 +398,7 @@ class Recorder(DryRun):
     def __init__(self) -> None:
         self.sent: dict[str, dict[str, str]] = {}
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Keep the attributes of each operation."""
         self.requests += 1
         for body in operations:

@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from airflow_provider_cio.engine import PeopleQuery, Rejections, Source, Status, Summary, Sync, run_sync
-from airflow_provider_cio.engine.dry_run import DryRun
-from demo.local_postgres import LocalPostgres
+from airflow_provider_cio.engine import (
+    PeopleQuery,
+    PostgresSource,
+    Rejections,
+    Status,
+    Summary,
+    Sync,
+    run_sync,
+)
+from airflow_provider_cio.engine.delivery.dry_run import DryRun
+from local.postgres import LocalPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +44,7 @@ def preparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgre
 
 def look(connect: Callable[[], psycopg.Connection[Any]], stored: int = 0, **options: Any) -> tuple[int, str]:
     """Give the next last sync time, and the warnings."""
-    with Source(connect, **options).snapshot(stored) as snapshot:
+    with PostgresSource(connect, **options).snapshot(stored) as snapshot:
         assert snapshot.next_last_sync_time is not None
         return snapshot.next_last_sync_time, "\n".join(snapshot.watermark.warnings)
 
@@ -221,7 +229,13 @@ def test_a_full_refresh_beside_a_prepared_transaction_keeps_the_stored_time(prep
     """The time that the queries use is 0 then; what is stored must not become 0, nor advance."""
     stored = int(time.time()) - 100
     summary = Summary(0, stored)
-    run_sync(Sync(main=PeopleQuery(sql="SELECT 1 AS id")), Source(prepared), DryRun(), Rejections(), summary)
+    run_sync(
+        Sync(main=PeopleQuery(sql="SELECT 1 AS id")),
+        PostgresSource(prepared),
+        DryRun(),
+        Rejections(),
+        summary,
+    )
     assert (summary.status, summary.next_last_sync_time) == (Status.COMPLETED, stored)
     assert "pg_prepared_xacts" in str(summary.as_dict()["warnings"])
 
@@ -248,7 +262,7 @@ def test_a_clock_that_is_not_known_leaves_the_stored_time_as_it_is(
     summary = Summary(0, stored)
     run_sync(
         Sync(main=PeopleQuery(sql="SELECT 1 AS id")),
-        Source(database.connect),
+        PostgresSource(database.connect),
         DryRun(),
         Rejections(),
         summary,

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.errors import SpecError
 from airflow_provider_cio.specs import SpecFolder
+from airflow_provider_cio.specs.problems import SpecError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.specs.faults import MAX_FAULTS
+from airflow_provider_cio.specs.problems import MAX_PROBLEMS
 from tests.specs.conftest import GOOD
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_anchors_aliases_and_merge_keys_may_be_used(folder: Folder) -> None:
 def test_of_very_many_mistakes_the_first_are_listed(folder: Folder) -> None:
     """And how many more there are."""
     faults = folder.faults(GOOD + "".join(f"k{n}: 1\n" for n in range(5_000)))
-    assert len(faults) == MAX_FAULTS + 1
+    assert len(faults) == MAX_PROBLEMS + 1
     assert faults[0] == "spec.yaml:1:1: 4,980 more problems are not listed: solve the others first"
 
 

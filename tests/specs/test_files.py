@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.errors import SpecError
 from airflow_provider_cio.specs import SpecFolder
 from airflow_provider_cio.specs.files import UnreadableError, read_text
+from airflow_provider_cio.specs.problems import SpecError
 from tests.specs.conftest import GOOD
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.errors import SpecError
 from airflow_provider_cio.specs import SpecFolder
-from airflow_provider_cio.specs.shown import spec_text
+from airflow_provider_cio.specs.effective import spec_text
+from airflow_provider_cio.specs.problems import SpecError
 from tests.specs.conftest import GOOD
 
 if TYPE_CHECKING:

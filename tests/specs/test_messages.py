@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.errors import SpecError
+from airflow_provider_cio.specs.problems import SpecError
 from tests.specs.conftest import GOOD
 
 if TYPE_CHECKING:

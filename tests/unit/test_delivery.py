@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.engine.delivery import Delivery
-from airflow_provider_cio.engine.operations import Operation
-from airflow_provider_cio.engine.verdicts import Verdicts
+from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.delivery.verdicts import Verdicts
+from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.errors import UnavailableError
 from airflow_provider_cio.track.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.errors import ItemError
+    from airflow_provider_cio.errors import RejectedOperation
 
 
 class Slow:
@@ -38,7 +38,7 @@ class Slow:
         self._lock = threading.Lock()
         self._random = random.Random(3)  # noqa: S311 - only a spread of waits
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Wait, then apply."""
         with self._lock:
             self.requests += 1
@@ -134,7 +134,7 @@ def test_a_batch_without_verdict_ends_the_delivery() -> None:
 class SlowAtFirst(Slow):
     """A workspace that takes longest for the request with a person's first operation."""
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Wait longer, if it is that one."""
         if any(body.split(b":")[1] == b"0" for body in operations):
             time.sleep(0.05)
@@ -158,7 +158,7 @@ class Silent(Slow):
         super().__init__(lanes=8)
         self.asked = threading.Event()
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Wait for ever."""
         self.asked.set()
         threading.Event().wait()

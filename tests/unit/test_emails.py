@@ -3,7 +3,7 @@
 import pytest
 from email_validator import validate_email
 
-from airflow_provider_cio.engine import emails
+from airflow_provider_cio.engine.mapping import emails
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_cio.engine.lexemes import identifiers_of, without_semicolon
+from airflow_provider_cio.engine.sources.lexemes import identifiers_of, without_semicolon
 
 
 @pytest.mark.parametrize(

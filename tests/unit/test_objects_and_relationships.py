@@ -13,7 +13,7 @@ from airflow_provider_cio.engine.sources import Column
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
-    from airflow_provider_cio.engine.mapping import Mapper
+    from airflow_provider_cio.engine.mapping.mapper import Mapper
     from airflow_provider_cio.engine.queries import Query
 
 OBJECT_ID = Column("object_id", "text")

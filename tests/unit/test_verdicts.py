@@ -6,20 +6,22 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from airflow_provider_cio.engine.delivery import Delivery
-from airflow_provider_cio.engine.operations import Operation
-from airflow_provider_cio.engine.verdicts import Refusals, Verdicts, deliver
+from airflow_provider_cio.engine.delivery.batches import deliver
+from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.delivery.refusals import Refusals
+from airflow_provider_cio.engine.delivery.verdicts import Verdicts
+from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.errors import (
     ConfigurationError,
-    ItemError,
     RefusedError,
+    RejectedOperation,
     SyncError,
     TooLargeError,
     UnavailableError,
 )
 from airflow_provider_cio.track.limits import LATER_REFUSALS
 
-Answer = Callable[[Sequence[bytes]], list[ItemError]]
+Answer = Callable[[Sequence[bytes]], list[RejectedOperation]]
 
 
 class Answering:
@@ -33,7 +35,7 @@ class Answering:
         self._answer = answer
         self.sent: list[list[bytes]] = []
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[ItemError]:
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Note the request and answer."""
         self.sent.append(list(operations))
         return self._answer(operations)
@@ -55,9 +57,9 @@ def test_without_errors_all_are_accepted() -> None:
 def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None:
     """Errors come in any order; one operation may have many."""
     errors = [
-        ItemError(2, "invalid", "b", "B"),
-        ItemError(0, "required", "x", "X"),
-        ItemError(2, "invalid", "a", "A"),
+        RejectedOperation(2, "invalid", "b", "B"),
+        RejectedOperation(0, "required", "x", "X"),
+        RejectedOperation(2, "invalid", "a", "A"),
     ]
     verdicts = deliver(Answering(lambda _: errors), batch(3))
     assert len(verdicts.accepted) == 1
@@ -70,7 +72,7 @@ def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None
 def test_a_refused_batch_is_halved_down_to_the_row_at_fault() -> None:
     """One row that makes Customer.io answer 400 does not take the others with it; order is kept."""
 
-    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+    def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if b"5" in operations:
             raise RefusedError("attributes.x", "invalid", "no")
         return []
@@ -86,9 +88,9 @@ def test_a_refused_batch_is_halved_down_to_the_row_at_fault() -> None:
 def test_a_refusal_that_names_items_sends_the_others_again() -> None:
     """A 400 accepts nothing, so what it does not name still has to arrive."""
 
-    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+    def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if b"1" in operations:
-            raise RefusedError("f", "invalid", "no", [ItemError(1, "invalid", "f", "no")])
+            raise RefusedError("f", "invalid", "no", [RejectedOperation(1, "invalid", "f", "no")])
         return []
 
     workspace = Answering(answer)
@@ -100,9 +102,9 @@ def test_a_refusal_that_names_items_sends_the_others_again() -> None:
 def test_refusals_that_name_one_item_after_the_other_come_to_an_end() -> None:
     """Two thousand bad rows, each named by a refusal of its own, are two thousand rejections."""
 
-    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+    def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if operations:
-            raise RefusedError("f", "invalid", "no", [ItemError(0, "invalid", "f", "no")])
+            raise RefusedError("f", "invalid", "no", [RejectedOperation(0, "invalid", "f", "no")])
         return []
 
     assert len(deliver(Answering(answer), batch(2000)).rejected) == 2000
@@ -111,7 +113,7 @@ def test_refusals_that_name_one_item_after_the_other_come_to_an_end() -> None:
 def test_a_batch_that_is_too_large_is_split() -> None:
     """413 splits; a single operation that still is too large is rejected."""
 
-    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+    def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if len(operations) > 2 or b"3" in operations:
             raise TooLargeError
         return []
@@ -134,17 +136,17 @@ def send(workspace: Answering, operations: list[Operation]) -> tuple[Verdicts, E
     return told, error.value
 
 
-def refuse(operations: Sequence[bytes]) -> list[ItemError]:
+def refuse(operations: Sequence[bytes]) -> list[RejectedOperation]:
     """Refuse everything in the same words, but for the number of the request."""
     raise RefusedError("", "invalid", f"bad request, id {hash(tuple(operations)):x}7")
 
 
-def refuse_the_first(_: Sequence[bytes]) -> list[ItemError]:
+def refuse_the_first(_: Sequence[bytes]) -> list[RejectedOperation]:
     """Blame the first operation, whichever it is."""
-    raise RefusedError("", "invalid", "no", [ItemError(0, "invalid", "", "no")])
+    raise RefusedError("", "invalid", "no", [RejectedOperation(0, "invalid", "", "no")])
 
 
-def too_large(_: Sequence[bytes]) -> list[ItemError]:
+def too_large(_: Sequence[bytes]) -> list[RejectedOperation]:
     """Find everything too large."""
     raise TooLargeError
 
@@ -166,7 +168,7 @@ def test_a_workspace_that_refuses_everything_is_a_configuration_error(answer: An
 def test_a_workspace_that_refuses_everything_later_in_a_run_ends_it() -> None:
     """A gateway that begins to refuse after rows were accepted does not make a request of every row."""
 
-    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+    def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if int(operations[-1]) > 100:
             raise RefusedError("", "invalid", "no")
         return []
@@ -184,7 +186,7 @@ def test_a_workspace_that_refuses_everything_later_in_a_run_ends_it() -> None:
 def test_rows_that_are_refused_beside_others_are_rejections() -> None:
     """Where something was accepted first, or the words differ, every row is tried."""
 
-    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+    def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if any(int(body) >= 1 for body in operations):
             raise RefusedError("", "invalid", "no")
         return []
@@ -192,7 +194,7 @@ def test_rows_that_are_refused_beside_others_are_rejections() -> None:
     verdicts = deliver(Answering(answer), batch(100), Refusals())
     assert (len(verdicts.accepted), len(verdicts.rejected), verdicts.error) == (1, 99, None)
 
-    def two_reasons(operations: Sequence[bytes]) -> list[ItemError]:
+    def two_reasons(operations: Sequence[bytes]) -> list[RejectedOperation]:
         raise RefusedError("", "even" if int(operations[0]) % 2 else "odd", "no")
 
     verdicts = deliver(Answering(two_reasons), batch(100), Refusals())
@@ -202,7 +204,7 @@ def test_rows_that_are_refused_beside_others_are_rejections() -> None:
 def test_verdicts_before_an_error_count() -> None:
     """What was accepted before a workspace went away was imported."""
 
-    def answer(operations: Sequence[bytes]) -> list[ItemError]:
+    def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if len(operations) > 4:
             raise RefusedError("", "invalid", "no")
         if b"4" in operations:

@@ -1,7 +1,7 @@
 """Where rows come from."""
 
-from airflow_provider_cio.engine.sources.postgres import Snapshot, Source
-from airflow_provider_cio.engine.sources.reading import Row, Rows
-from airflow_provider_cio.engine.sources.types import Column
+from airflow_provider_cio.engine.sources.postgres.reading import Row, Rows
+from airflow_provider_cio.engine.sources.postgres.source import PostgresSource, Snapshot
+from airflow_provider_cio.engine.sources.postgres.types import Column
 
-__all__ = ["Column", "Row", "Rows", "Snapshot", "Source"]
+__all__ = ["Column", "PostgresSource", "Row", "Rows", "Snapshot"]

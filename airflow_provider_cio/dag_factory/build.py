@@ -1,0 +1,194 @@
+"""A folder of specs becomes DAGs, one for each spec."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+import zoneinfo
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronTriggerTimetable,
+    MultipleCronTriggerTimetable,
+    Param,
+    get_parsing_context,
+)
+
+from airflow_provider_cio.dag_factory.broken_specs import (
+    CUSTOMERIO_TAG,
+    SPEC_ERROR_TAG,
+    broken_dag,
+    broken_dag_id,
+)
+from airflow_provider_cio.dag_factory.docs import documentation
+from airflow_provider_cio.errors import ConfigurationError
+from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+from airflow_provider_cio.specs import SpecFolder
+from airflow_provider_cio.specs.problems import SpecError, printable, unexpected
+from airflow_provider_cio.state.names import pool_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from airflow_provider_cio.specs.model import SyncSpec
+
+log = logging.getLogger(__name__)
+
+_SWITCHES = {
+    "full_refresh": (
+        "Full refresh",
+        "Run once with last sync time 0, so that every row is sent again.",
+    ),
+    "dry_run": (
+        "Dry run",
+        "Read and check every row, but send nothing and leave the last sync time where it is.",
+    ),
+}
+
+
+def build_dags(folder: Path) -> dict[str, DAG]:
+    """Build a DAG for every spec in a folder.
+
+    A spec that cannot be used becomes a DAG tagged ``spec-error`` that tells why; other DAGs are not touched.
+    In a worker only the DAG that is about to run is built, and only its spec is read.
+
+    Args:
+        folder: Where the specs are; folders in it are searched, too.
+
+    Returns:
+        DAGs by their id, for ``globals().update``.
+
+    Raises:
+        ConfigurationError: There is no such folder; Airflow shows it as an import error.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"There is no folder {folder}: give build_dags the one with the specs")
+    specs = SpecFolder(folder)
+    if wanted := get_parsing_context().dag_id:
+        for paths in _likely(specs, wanted):
+            found = _build_dags(specs, paths).get(wanted)
+            if found and SPEC_ERROR_TAG not in found.tags:
+                return {wanted: found}
+    return _build_dags(specs, specs.paths())
+
+
+def build_dag(spec: SyncSpec) -> DAG:
+    """Build the DAG of one spec."""
+    kind = "people" if spec.people else "objects"
+    dag = DAG(
+        spec.dag_id,
+        description=spec.description,
+        schedule=_schedule(spec),
+        start_date=_midnight(spec),
+        catchup=False,
+        max_active_runs=1,
+        max_consecutive_failed_dag_runs=spec.max_consecutive_failed_dag_runs,
+        tags={CUSTOMERIO_TAG, spec.workspace, kind, *spec.tags},
+        owner_links=dict(spec.owner_links),
+        doc_md=documentation(spec),
+    )
+    CustomerIOSyncOperator(
+        task_id="sync",
+        dag=dag,
+        workspace=spec.workspace,
+        sync=spec.name,
+        **_queries(spec),
+        nulls=spec.nulls,
+        timestamps=spec.timestamps,
+        postgres_conn_id=spec.postgres_conn_id,
+        customerio_conn_id=spec.connection,
+        overlap=_seconds(spec.overlap) if spec.overlap else None,
+        max_lookback=_seconds(spec.max_lookback),
+        statement_timeout=_seconds(spec.statement_timeout) if spec.statement_timeout else None,
+        execution_timeout=spec.execution_timeout,
+        pool=pool_name(spec.workspace),
+        retries=spec.retries,
+        owner=spec.owner,
+        on_success_callback=[notifier.make() for notifier in spec.on_success],
+        on_failure_callback=[notifier.make() for notifier in spec.on_failure],
+        on_skipped_callback=[notifier.make() for notifier in spec.on_skipped],
+    )
+    # Given to the DAG last: earlier, Airflow would validate and copy them, which costs more than all else.
+    for name, (title, description) in _SWITCHES.items():
+        dag.params[name] = Param(default=False, type="boolean", title=title, description=description)
+    return dag
+
+
+def _likely(specs: SpecFolder, wanted: str) -> Iterator[list[Path]]:
+    """Guess which files make a DAG: those that are named like its sync, then those that say its name."""
+    paths, sync = specs.paths(), wanted.rpartition(".")[2]
+    yield [path for path in paths if path.stem == sync]
+    says_it = re.compile(rf"^name:.*\b{sync}\b", re.MULTILINE).search
+    yield [path for path in paths if says_it(specs.text(path))]
+
+
+def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
+    """Build the DAGs of some specs; a broken one takes no id from one that works."""
+    dags: dict[str, DAG] = {}
+    loaded, errors = specs.load_all(paths)
+    for path, spec in loaded.items():
+        try:
+            dags[spec.dag_id] = build_dag(spec)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one spec, the others shall run
+            errors[path] = error
+    for path, fault in errors.items():
+        message = (
+            str(fault) if isinstance(fault, SpecError) else f"{printable(str(path))}: {unexpected(fault)}"
+        )
+        if specs.root.is_absolute():
+            message = message.replace(f"{specs.root.parent}/", "")  # the path of a checkout is noise
+        if not get_parsing_context().dag_id:  # the run of one DAG has nothing to say of others
+            log.error("%s", message)
+        broken = broken_dag(broken_dag_id(specs.names(path), path.relative_to(specs.root), dags), message)
+        dags[broken.dag_id] = broken
+    return dags
+
+
+def _schedule(spec: SyncSpec) -> CronTriggerTimetable | MultipleCronTriggerTimetable | list[Asset] | None:
+    match spec.crons:
+        case [cron]:
+            return CronTriggerTimetable(cron, timezone=spec.timezone)
+        case [_, *_]:
+            return MultipleCronTriggerTimetable(*spec.crons, timezone=spec.timezone)
+    return [Asset(uri=uri) for uri in spec.schedule.assets] if spec.schedule else None
+
+
+def _midnight(spec: SyncSpec) -> dt.datetime | None:
+    if not spec.start_date:
+        return None
+    return dt.datetime.combine(spec.start_date, dt.time(), zoneinfo.ZoneInfo(spec.timezone))
+
+
+def _seconds(duration: dt.timedelta) -> int:
+    return int(duration.total_seconds())
+
+
+def _sql(query: str) -> str:
+    """Give a query so that Airflow does not take it for a file's name, as it does with what ends in .sql."""
+    return f"{query}\n" if query.endswith(".sql") else query
+
+
+def _queries(spec: SyncSpec) -> dict[str, Any]:
+    """Say which queries there are, in the operator's words."""
+    arguments: dict[str, Any] = {}
+    if spec.people:
+        arguments |= {"people_query": _sql(spec.people.query), "identify_by": spec.people.identify_by}
+        if spec.people.segment:
+            segment = spec.people.segment
+            arguments |= {"segment_id": segment.id, "segment_name": segment.name}
+    if spec.objects:
+        arguments |= {
+            "objects_query": _sql(spec.objects.query),
+            "object_type_id": spec.objects.object_type_id,
+        }
+    if spec.relationships:
+        arguments |= {
+            "relationships_query": _sql(spec.relationships.query),
+            "relationships_identify_by": spec.relationships.identify_by,
+            "relationships_object_type_id": spec.relationships.object_type_id,
+        }
+    return arguments

@@ -1,0 +1,1 @@
+"""Operations go out in batches, and verdicts come back."""

@@ -1,0 +1,1 @@
+"""Rows become operations: one mapper for each kind of query."""
