@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,8 +30,12 @@ with DAG("skipping", schedule=None):
 
 
 def at(minutes: float) -> str:
-    """Write a time as many minutes from now."""
-    return (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)).isoformat()
+    """Stand for a time, in minutes from the moment at which the Variable is set."""
+    return f"@{minutes}@"
+
+
+def _time(placeholder: re.Match[str]) -> str:
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=float(placeholder[1]))).isoformat()
 
 
 def window(start: float = -10, end: float = -0.05, **changes: Any) -> dict[str, Any]:
@@ -48,7 +53,7 @@ class Workspace:
     def remember(self, memory: object) -> None:
         """Write the Variable, as a run or a person does."""
         text = memory if isinstance(memory, str) else json.dumps(memory)
-        self._airflow.set_variable(KEY, text)
+        self._airflow.set_variable(KEY, re.sub("@(.*?)@", _time, text))
 
     def memory(self) -> dict[str, Any]:
         """Read the Variable."""
