@@ -1,28 +1,28 @@
-"""What can go wrong, grouped by what the caller should do about it.
+"""The exceptions of this package, grouped by what the caller has to do.
 
 * SyncError
-  + ConfigurationError      change something, then run again: no retry helps
-    - CredentialsError        Customer.io does not know this Site ID and key (401, 403)
-    - AddressError            nothing of Customer.io answers here, or the region is the other one (404, 3xx)
-    - QueryError              Postgres or the rules for columns refuse the query
-    - SpecError               a spec cannot be used (in specs.problems, with file, lines and columns)
-  + TransientError          wait, then try again: nothing is wrong with the sync
-    - RateLimitedError        429; may know how long to wait
-    - UnavailableError        408, 5xx, a timeout, a reset, an answer that the API does not document
-    - SourceUnavailableError  Postgres went away or ended the query
-    - StoppedError            the run was told to stop
-  + RefusedError            a whole request was refused; its rows have to be tried in smaller requests
-    - TooLargeError           413
+  + ConfigurationError      correct the configuration, then run again: a retry does not help
+    - CredentialsError        Customer.io refuses the Site ID and the key (401, 403)
+    - AddressError            the host is not a Customer.io API, or the region is the other one (404, 3xx)
+    - QueryError              Postgres refuses the query, or its columns break a rule
+    - SpecError               a spec is not valid (in specs.problems, with file, lines and columns)
+  + TransientError          try again later: the sync itself is correct
+    - RateLimitedError        Customer.io asks for fewer requests (429)
+    - UnavailableError        no usable response: 408, 5xx, a timeout, a reset, an undocumented response
+    - SourceUnavailableError  Postgres ended the connection or cancelled the query
+    - StoppedError            the run was stopped
+  + RefusedError            Customer.io refused a whole request (400): send its rows in smaller requests
+    - TooLargeError           the request was too large (413)
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 __all__ = [
     "AddressError",
@@ -31,7 +31,6 @@ __all__ = [
     "QueryError",
     "RateLimitedError",
     "RefusedError",
-    "RejectedOperation",
     "SourceUnavailableError",
     "StoppedError",
     "SyncError",
@@ -42,14 +41,14 @@ __all__ = [
 
 
 class SyncError(Exception):
-    """A sync could not do its work."""
+    """Base class of the errors that end a sync."""
 
 
-# Change something, then run again.
+# Correct the configuration, then run again.
 
 
 class ConfigurationError(SyncError):
-    """Only a person can mend this; the message says how."""
+    """The configuration is wrong. The message contains the correction."""
 
 
 class CredentialsError(ConfigurationError):
@@ -57,90 +56,73 @@ class CredentialsError(ConfigurationError):
 
 
 class AddressError(ConfigurationError):
-    """The host, the path or the region is not the workspace's."""
+    """The URL or the region of the workspace is wrong."""
 
 
 class QueryError(ConfigurationError):
-    """The query, or its columns, cannot be used."""
+    """A query, or one of its columns, cannot be used."""
 
 
-# Wait, then try again.
+# Try again later.
 
 
 class TransientError(SyncError):
-    """Nothing is wrong with the sync; trying again later helps."""
+    """A failure that a later attempt can overcome.
 
-    retry_after: float | None = None
+    Args:
+        message: What happened.
+        retry_after: The seconds to wait, if the server requested a wait.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RateLimitedError(TransientError):
-    """Customer.io asked for fewer requests.
-
-    Args:
-        retry_after: Seconds to wait, when Customer.io said so.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """Customer.io asked for fewer requests."""
 
 
 class UnavailableError(TransientError):
-    """No verdict came: a timeout, a broken connection, a server error, or an undocumented answer.
-
-    Args:
-        retry_after: Seconds to wait, when the answer said so.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """The server sent no usable response: a timeout, a lost connection, a server error, an unknown body."""
 
 
 class SourceUnavailableError(TransientError):
-    """Postgres went away, or ended the query."""
+    """Postgres ended the connection or cancelled the query."""
 
 
 class StoppedError(TransientError):
-    """The run was told to stop before its end."""
+    """The run was stopped before its end."""
 
 
-# The rows.
-
-
-class RejectedOperation(msgspec.Struct, frozen=True):
-    """Customer.io's word on one operation of a batch. It may leave out any of the texts."""
-
-    batch_index: int = -1
-    reason: str = ""
-    field: str = ""
-    message: str = ""
+# Send the rows in smaller requests.
 
 
 class RefusedError(SyncError):
-    """A whole request was refused (400).
+    """Customer.io refused a whole request (400).
 
-    Customer.io's sentence can quote values, so it is not the text of the error: it is for the report.
+    Customer.io's message can quote values of a row, so it is not part of the text of this error. It belongs
+    in the report.
 
     Args:
-        field: The field at fault, as Customer.io names it.
-        reason: Customer.io's word for it, such as ``invalid``.
-        message: Customer.io's sentence.
-        items: The operations that are at fault, when the answer says which.
+        field: The field that is wrong, as Customer.io names it.
+        reason: Customer.io's code for the problem, such as ``invalid``.
+        message: Customer.io's message.
+        operations: The operations that are wrong, if the response names them.
     """
 
     def __init__(
-        self, field: str, reason: str, message: str, items: Sequence[RejectedOperation] = ()
+        self, field: str, reason: str, message: str, operations: Sequence[RejectedOperation] = ()
     ) -> None:
         super().__init__("Customer.io refused the request")
         self.field = field
         self.reason = reason
         self.message = message
-        self.items = items
+        self.operations = operations
 
 
 class TooLargeError(RefusedError):
-    """A request was larger than Customer.io takes (413)."""
+    """A request exceeded the size limit of Customer.io (413)."""
 
     def __init__(self) -> None:
         super().__init__("", "too_large", "Customer.io answered 413: the request is too large")

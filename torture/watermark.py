@@ -30,7 +30,7 @@ from torture.scenario import expect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_provider_cio.errors import RejectedOperation
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
     from torture.scenario import Trial
 
 #: Sessions of each way of writing.

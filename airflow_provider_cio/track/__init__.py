@@ -1,7 +1,24 @@
-"""Customer.io's Track and App APIs: their clients, their limits and their pace."""
+"""The clients of Customer.io's Track and App APIs."""
 
 from airflow_provider_cio.track.app_client import AppClient
 from airflow_provider_cio.track.client import TrackClient
 from airflow_provider_cio.track.region import APP_REGIONS, REGIONS, Region, RegionAnswer
+from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
-__all__ = ["APP_REGIONS", "REGIONS", "AppClient", "Region", "RegionAnswer", "TrackClient"]
+__all__ = [
+    "APP_REGIONS",
+    "REGIONS",
+    "AppClient",
+    "Region",
+    "RegionAnswer",
+    "RejectedOperation",
+    "TrackClient",
+]
+    "APP_REGIONS",
+    "REGIONS",
+    "AppClient",
+    "Region",
+    "RegionAnswer",
+    "RejectedOperation",
+    "TrackClient",
+]

@@ -13,15 +13,14 @@ from requests.auth import AuthBase
 from airflow_provider_cio.errors import AddressError, ConfigurationError, CredentialsError, SyncError
 from airflow_provider_cio.settings import REQUEST_TIMEOUT, RETRY_FOR
 from airflow_provider_cio.track.address import checked_key
-from airflow_provider_cio.track.http import Answer, HttpClient
-from airflow_provider_cio.track.limits import (
-    ACTIVITIES,
+from airflow_provider_cio.track.bounds import (
     ACTIVITY_PAGES,
     ACTIVITY_SECONDS,
-    APP_ANSWER_BYTES,
-    APP_REQUESTS_PER_SECOND,
+    APP_RESPONSE_BYTES,
     EMPTY_ACTIVITY_PAGES,
 )
+from airflow_provider_cio.track.http import Answer, HttpClient
+from airflow_provider_cio.track.limits import ACTIVITIES_PER_PAGE, APP_REQUESTS_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +114,7 @@ class AppClient(HttpClient):
             max_concurrent_requests=1,
             timeout=timeout,
             retry_for=retry_for,
-            answer_bytes=APP_ANSWER_BYTES,
+            answer_bytes=APP_RESPONSE_BYTES,
         )
 
     def segments(self) -> list[Segment]:
@@ -180,7 +179,7 @@ class AppClient(HttpClient):
         seen = {start}
         empty = 0
         for _ in range(ACTIVITY_PAGES):
-            params = {"type": kind, "limit": ACTIVITIES, **({"start": start} if start else {})}
+            params = {"type": kind, "limit": ACTIVITIES_PER_PAGE, **({"start": start} if start else {})}
             page = self._call("GET", "/v1/activities", _read_activities, params=params)
             yield from page.activities or []
             if not page.next:

@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from requests.auth import HTTPBasicAuth
 
-from airflow_provider_cio.errors import (
-    AddressError,
-    CredentialsError,
-    RefusedError,
-    RejectedOperation,
-    SyncError,
-    TooLargeError,
-)
+from airflow_provider_cio.errors import AddressError, CredentialsError, RefusedError, SyncError, TooLargeError
 from airflow_provider_cio.settings import CONCURRENT_REQUESTS, REQUEST_TIMEOUT, REQUESTS_PER_SECOND, RETRY_FOR
 from airflow_provider_cio.track.address import checked_key
+from airflow_provider_cio.track.bounds import TRACK_RESPONSE_BYTES
 from airflow_provider_cio.track.http import Answer, HttpClient
-from airflow_provider_cio.track.limits import TRACK_ANSWER_BYTES
 from airflow_provider_cio.track.region import RegionAnswer
+from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +82,7 @@ class TrackClient(HttpClient):
             max_concurrent_requests=max_concurrent_requests,
             timeout=timeout,
             retry_for=retry_for,
-            answer_bytes=TRACK_ANSWER_BYTES,
+            answer_bytes=TRACK_RESPONSE_BYTES,
         )
 
     def region(self) -> RegionAnswer:

@@ -29,8 +29,8 @@ from airflow_provider_cio.errors import (
     UnavailableError,
 )
 from airflow_provider_cio.track.address import checked_url, origin
+from airflow_provider_cio.track.bounds import STOP_CHECK_SECONDS
 from airflow_provider_cio.track.failures import REQUEST_ERRORS, check_environment, failure, proxy_refusal
-from airflow_provider_cio.track.limits import NOTICE_SECONDS
 from airflow_provider_cio.track.rate_limiter import RateLimiter, backoff
 from airflow_provider_cio.track.transport import BUDGET, BoundedAdapter, read_body
 
@@ -160,7 +160,7 @@ class HttpClient(ABC):
             left = end - time.monotonic()
             if left <= 0:
                 return
-            time.sleep(min(left, NOTICE_SECONDS))
+            time.sleep(min(left, STOP_CHECK_SECONDS))
         raise StoppedError("the run was told to stop")
 
     @abstractmethod
@@ -224,7 +224,7 @@ class HttpClient(ABC):
             while seconds := self._pace.closed_for():
                 if time.monotonic() > end:
                     raise RateLimitedError("Customer.io asks for fewer requests (429)")
-                self.wait(min(seconds, NOTICE_SECONDS))
+                self.wait(min(seconds, STOP_CHECK_SECONDS))
 
     def _attempt(
         self,

@@ -6,11 +6,11 @@ import random
 import threading
 import time
 
-from airflow_provider_cio.track.limits import (
+from airflow_provider_cio.track.bounds import (
     BACKOFF_GROWTH,
     FIRST_BACKOFF,
-    LONGEST_BACKOFF,
-    LONGEST_RETRY_AFTER,
+    MAX_BACKOFF,
+    MAX_RETRY_AFTER,
     PROBE_SECONDS,
 )
 
@@ -27,9 +27,9 @@ def backoff(failures: int, retry_after: float | None = None) -> float:
 
     The pause grows with each failure and has jitter. A longer Retry-After is obeyed, a shorter one is not.
     """
-    longest = min(FIRST_BACKOFF * BACKOFF_GROWTH ** min(failures - 1, _GROWING), LONGEST_BACKOFF)
+    longest = min(FIRST_BACKOFF * BACKOFF_GROWTH ** min(failures - 1, _GROWING), MAX_BACKOFF)
     chosen = longest * random.uniform(0.5, 1)  # noqa: S311 - only a spread of waits
-    return max(chosen, min(retry_after or 0.0, LONGEST_RETRY_AFTER))
+    return max(chosen, min(retry_after or 0.0, MAX_RETRY_AFTER))
 
 
 class RateLimiter:
@@ -96,7 +96,7 @@ class RateLimiter:
                 self._opens_at = now + backoff(self._refusals, retry_after)
                 self._next_start = min(self._next_start, now)
             elif self._refusals and retry_after:  # one more of the burst, which may ask for a longer pause
-                self._opens_at = max(self._opens_at, now + min(retry_after, LONGEST_RETRY_AFTER))
+                self._opens_at = max(self._opens_at, now + min(retry_after, MAX_RETRY_AFTER))
 
     def release(self, started: float) -> None:
         """Let the next request try at once after one that got neither a 429 nor an answer."""

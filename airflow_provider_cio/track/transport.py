@@ -23,7 +23,7 @@ from urllib3.exceptions import HeaderParsingError
 from urllib3.util.response import assert_header_parsing
 
 from airflow_provider_cio.errors import StoppedError, UnavailableError
-from airflow_provider_cio.track.limits import CONNECT_SECONDS, HEADER_BYTES, NOTICE_SECONDS
+from airflow_provider_cio.track.bounds import CONNECT_SECONDS, HEADER_BYTES, STOP_CHECK_SECONDS
 
 if TYPE_CHECKING:
     import socket
@@ -75,7 +75,7 @@ BUDGET = _Budget()
 def _patiently(sock: socket.socket, call: Callable[..., _T], *args: object) -> _T:
     """Make a call on a socket, which may wait for as long as the budget lasts."""
     while True:
-        sock.settimeout(min(BUDGET.seconds_left(), NOTICE_SECONDS))
+        sock.settimeout(min(BUDGET.seconds_left(), STOP_CHECK_SECONDS))
         try:
             return call(*args)
         except TimeoutError:

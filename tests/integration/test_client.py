@@ -19,12 +19,12 @@ from airflow_provider_cio.errors import (
     CredentialsError,
     RateLimitedError,
     RefusedError,
-    RejectedOperation,
     StoppedError,
     TooLargeError,
     UnavailableError,
 )
 from airflow_provider_cio.track import TrackClient
+from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,7 +250,7 @@ def test_a_400_that_names_no_operation_refuses_the_whole(api: Answering, body: A
     api.answer(400, body)
     with api.client() as client, pytest.raises(RefusedError) as refusal:
         client.send_batch([GOOD, BAD])
-    assert not refusal.value.items
+    assert not refusal.value.operations
 
 
 def test_a_400_may_name_operations(api: Answering) -> None:
@@ -258,7 +258,7 @@ def test_a_400_may_name_operations(api: Answering) -> None:
     api.answer(400, {"errors": [{"batch_index": 1, "reason": "invalid", "message": "no"}]})
     with api.client() as client, pytest.raises(RefusedError) as refusal:
         client.send_batch([GOOD, BAD])
-    assert refusal.value.items == [RejectedOperation(1, "invalid", "", "no")]
+    assert refusal.value.operations == [RejectedOperation(1, "invalid", "", "no")]
 
 
 def test_a_413_says_that_the_batch_is_too_large(workspace: LocalWorkspace) -> None:

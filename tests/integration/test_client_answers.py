@@ -18,19 +18,19 @@ from airflow_provider_cio.errors import (
     CredentialsError,
     RateLimitedError,
     RefusedError,
-    RejectedOperation,
     TransientError,
     UnavailableError,
 )
 from airflow_provider_cio.track import AppClient, TrackClient
-from airflow_provider_cio.track.http import seconds_of
-from airflow_provider_cio.track.limits import (
+from airflow_provider_cio.track.bounds import (
     ACTIVITY_PAGES,
     EMPTY_ACTIVITY_PAGES,
     FIRST_BACKOFF,
-    LONGEST_RETRY_AFTER,
+    MAX_RETRY_AFTER,
 )
+from airflow_provider_cio.track.http import seconds_of
 from airflow_provider_cio.track.rate_limiter import RateLimiter, backoff
+from airflow_provider_cio.track.rejected_operation import RejectedOperation
 from tests.raw_server import RawServer, answer
 
 if TYPE_CHECKING:
@@ -372,7 +372,7 @@ def test_a_pause_is_never_shorter_than_the_backoff_and_never_longer_than_300_sec
         assert backoff(failures, 0) >= 0.25
         assert backoff(failures, -1) >= 0.25
         assert backoff(failures, 100) == 100
-        assert backoff(failures, float("inf")) == LONGEST_RETRY_AFTER
+        assert backoff(failures, float("inf")) == MAX_RETRY_AFTER
 
 
 @pytest.mark.parametrize("status", [429, 503])

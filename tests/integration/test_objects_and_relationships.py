@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_cio.engine.queries import Identifier
-    from airflow_provider_cio.errors import RejectedOperation
     from airflow_provider_cio.track import TrackClient
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
     from tests.conftest import Database
     from tests.integration.conftest import LocalWorkspace
 

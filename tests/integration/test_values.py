@@ -22,7 +22,7 @@ from airflow_provider_cio.engine.delivery.dry_run import DryRun
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow_provider_cio.errors import RejectedOperation
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
     from tests.conftest import Database, Run
     from tests.integration.conftest import LocalWorkspace
 

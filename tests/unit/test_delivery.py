@@ -18,7 +18,7 @@ from airflow_provider_cio.track.limits import BATCH_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.errors import RejectedOperation
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 
 class Slow:

@@ -8,18 +8,17 @@ import pytest
 
 from airflow_provider_cio.engine.delivery.batches import deliver
 from airflow_provider_cio.engine.delivery.delivery import Delivery
-from airflow_provider_cio.engine.delivery.refusals import Refusals
+from airflow_provider_cio.engine.delivery.refusals import LATER_REFUSALS, Refusals
 from airflow_provider_cio.engine.delivery.verdicts import Verdicts
 from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.errors import (
     ConfigurationError,
     RefusedError,
-    RejectedOperation,
     SyncError,
     TooLargeError,
     UnavailableError,
 )
-from airflow_provider_cio.track.limits import LATER_REFUSALS
+from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 Answer = Callable[[Sequence[bytes]], list[RejectedOperation]]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.delivery.refusals import Refusals
 from airflow_provider_cio.engine.delivery.verdicts import Verdicts
-from airflow_provider_cio.errors import RefusedError, RejectedOperation, SyncError
+from airflow_provider_cio.errors import RefusedError, SyncError
+from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def _deliver(
             faults = _by_index(workspace.send_batch([operation.body for operation in operations]))
         except RefusedError as error:
             refusal = error
-            faults = _by_index(refusal.items)
+            faults = _by_index(refusal.operations)
             if not faults:
                 _halve(workspace, operations, refusal, refusals, verdicts)
                 return

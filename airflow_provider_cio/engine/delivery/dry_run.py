@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_cio.engine.queries import Identifier
-    from airflow_provider_cio.errors import RejectedOperation
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 
 class DryRun:

@@ -6,7 +6,12 @@ import re
 import threading
 
 from airflow_provider_cio.errors import ConfigurationError, RefusedError
-from airflow_provider_cio.track.limits import LATER_REFUSALS, REFUSALS
+
+#: Single operations that are refused with the same words, before any operation is accepted, that end a run.
+FIRST_REFUSALS = 20
+#: The same later in a run, without an accepted operation between them. Rows that share a mistake can follow
+#: each other, but 1,000 of them take 10 seconds of requests, and a mistake in the query is then more likely.
+LATER_REFUSALS = 1_000
 
 
 class Refusals:
@@ -24,7 +29,7 @@ class Refusals:
         later_limit: How many in a row are enough afterwards.
     """
 
-    def __init__(self, limit: float = REFUSALS, later_limit: float = LATER_REFUSALS) -> None:
+    def __init__(self, limit: float = FIRST_REFUSALS, later_limit: float = LATER_REFUSALS) -> None:
         self._limit = limit
         self._later_limit = later_limit
         self._words: tuple[str, str, str] | None = None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.operations import Operation
-    from airflow_provider_cio.errors import RejectedOperation, SyncError
+    from airflow_provider_cio.errors import SyncError
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 
 @dataclass

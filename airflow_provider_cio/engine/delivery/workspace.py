@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.errors import RejectedOperation
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 
 class Workspace(Protocol):

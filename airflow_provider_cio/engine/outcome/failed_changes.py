@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery
-from airflow_provider_cio.errors import RejectedOperation
+from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

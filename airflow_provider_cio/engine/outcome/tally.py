@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_cio.engine.delivery.verdicts import Verdicts
     from airflow_provider_cio.engine.mapping.operations import Operation
-    from airflow_provider_cio.errors import RejectedOperation
+    from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 log = logging.getLogger(__name__)
 
