@@ -14,11 +14,3 @@ __all__ = [
     "RejectedOperation",
     "TrackClient",
 ]
-    "APP_REGIONS",
-    "REGIONS",
-    "AppClient",
-    "Region",
-    "RegionAnswer",
-    "RejectedOperation",
-    "TrackClient",
-]
