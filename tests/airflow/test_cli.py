@@ -235,5 +235,5 @@ def test_preview_of_a_spec_that_cannot_be_used_says_why(connected: Airflow, tmp_
     connected.connect("warehouse", conn_type="postgres", host="127.0.0.1", port=1)
     done = airflow_command("customerio", "preview", str(spec))
     assert done.returncode == 1
-    assert "Postgres cannot be reached" in done.stderr
+    assert "Cannot connect to Postgres" in done.stderr
     assert "Traceback" not in done.stderr

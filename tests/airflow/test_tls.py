@@ -97,11 +97,14 @@ def test_rows_are_imported_over_tls(connected: Airflow, connect: Connect, sslmod
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"root": "another authority"}, ("certificate verify failed", "has to come from an authority")),
+        ({"root": "another authority"}, ("certificate verify failed", "must come from an authority")),
         ({"root": "expired"}, ("certificate verify failed", "neither may have expired")),
-        ({"root": "missing"}, ('missing.pem" does not exist', "Let sslrootcert name a PEM file")),
-        ({"root": "empty"}, ("could not read root certificate file", "Let sslrootcert name a PEM file")),
-        ({"host": "10.example.org"}, (f'"{NAME}" does not match host name', "Give the connection a host")),
+        ({"root": "missing"}, ('missing.pem" does not exist', "Set sslrootcert to a PEM file")),
+        ({"root": "empty"}, ("could not read root certificate file", "Set sslrootcert to a PEM file")),
+        (
+            {"host": "10.example.org"},
+            (f'"{NAME}" does not match host name', "Set the connection's host to a name"),
+        ),
         ({"sslmode": "disable"}, ("no pg_hba.conf entry", "set sslmode to require or verify-full")),
         ({"sslmode": "verify"}, ('invalid sslmode value: "verify"', "disable, allow, prefer, require")),
     ],
@@ -124,7 +127,7 @@ def test_a_server_without_tls_is_refused_where_tls_is_asked_for(
 ) -> None:
     """No password is sent to it in the clear."""
     connected.connect("warehouse", **postgres.airflow_connection(), extra={"sslmode": "require"})
-    assert_fails_at_once(connected, capfd, ("server does not support SSL", "Turn TLS on at the server"))
+    assert_fails_at_once(connected, capfd, ("server does not support SSL", "Turn TLS on in the server"))
 
 
 def assert_fails_at_once(airflow: Airflow, capfd: pytest.CaptureFixture[str], said: tuple[str, str]) -> None:
@@ -134,6 +137,6 @@ def assert_fails_at_once(airflow: Airflow, capfd: pytest.CaptureFixture[str], sa
     assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
     assert airflow.summary(run)["status"] == "Failed"
     log = capfd.readouterr().out
-    for text in ("Postgres cannot be reached: ", *said):
+    for text in ("Cannot connect to Postgres: ", *said):
         assert text in log
     assert json.loads(os.environ["AIRFLOW_CONN_WAREHOUSE"])["password"] not in log

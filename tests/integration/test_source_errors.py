@@ -1,4 +1,4 @@
-"""What an error of Postgres becomes: by its SQLSTATE, with what to do, and without a value."""
+"""Errors of Postgres are classified by SQLSTATE. Their messages have a remedy, and no value of a row."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.conftest import Database
 
 SECRET = "ada@example.com"
-#: Every SQLSTATE that Postgres documents, but for successes and warnings.
+#: Every SQLSTATE that Postgres documents for an error.
 SQLSTATES = sorted(
     {
         error.sqlstate
@@ -40,14 +40,14 @@ SQLSTATES = sorted(
     }
     - {"00000"}
 )
-#: Those that pass by themselves; of a class, all but the exceptions.
-PASSING_CLASSES = ("08", "40", "53", "57", "58")
-PASSING = {"25P03", "25P04", "55006", "55P03", "72000", "XX000", "HV00N"}
-NOT_PASSING = {"53400", "57P04", "58P01"}
+#: The SQLSTATEs of transient errors: whole classes with exceptions, and single ones.
+TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
+PERMANENT = {"53400", "57P04", "58P01"}
+TRANSIENT = {"25P03", "25P04", "55006", "55P03", "72000", "XX000", "HV00N"}
 
 
 def run(database: Database, query: str, **options: Any) -> Summary:
-    """Run a query in a dry run."""
+    """Run a query in a dry run and return the summary."""
     summary = Summary(0)
     source = PostgresSource(database.connect, **options)
     run_sync(Sync(main=PeopleQuery(sql=query)), source, DryRun(), Rejections(), summary)
@@ -56,7 +56,7 @@ def run(database: Database, query: str, **options: Any) -> Summary:
 
 @pytest.fixture
 def raising(database: Database) -> Database:
-    """Give a database with functions that raise any SQLSTATE, with a value in every part of the error."""
+    """Return a database with functions that raise any SQLSTATE, with a value in every field of the error."""
     for language_volatility in ("volatile", "immutable"):
         database.execute(
             f"CREATE FUNCTION raise_{language_volatility}(state text, email text) RETURNS text"
@@ -67,29 +67,29 @@ def raising(database: Database) -> Database:
     return database
 
 
-def test_every_sqlstate_is_classified_and_none_shows_a_value(
+def test_every_sqlstate_is_classified_and_its_message_has_no_value(
     raising: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A function can raise any SQLSTATE with any sentence: only the SQLSTATE and its class are shown."""
+    """A function can raise any SQLSTATE with any message. The error shows the SQLSTATE and its name only."""
     caplog.set_level("DEBUG")
     wrong = {}
     for sqlstate in [*SQLSTATES, "ZX123", "P1234"]:
         try:
             run(raising, f"SELECT raise_volatile('{sqlstate}', v) AS id FROM (VALUES ('{SECRET}')) t (v)")
         except SyncError as error:
-            passes = isinstance(error, TransientError)
-            expected = (
-                sqlstate[:2] in PASSING_CLASSES or sqlstate in PASSING
-            ) and sqlstate not in NOT_PASSING
-            shown = f"{error!r} {error} {error.__cause__} {error.__suppress_context__}"
-            if passes is not expected or SECRET in shown or sqlstate not in shown or "True" not in shown:
+            expected = sqlstate not in PERMANENT and (
+                sqlstate[:2] in TRANSIENT_CLASSES or sqlstate in TRANSIENT
+            )
+            is_classified = isinstance(error, TransientError) is expected
+            text = f"{error!r} {error} {error.__cause__}"
+            if not is_classified or SECRET in text or sqlstate not in text or not error.__suppress_context__:
                 wrong[sqlstate] = str(error)
     assert wrong == {}
     assert SECRET not in caplog.text
 
 
-def test_a_function_that_is_computed_while_planning_shows_no_value(raising: Database) -> None:
-    """Postgres calls immutable functions before there is a row, where its parser's sentences are shown."""
+def test_a_function_that_fails_while_planning_shows_no_value(raising: Database) -> None:
+    """Postgres calls immutable functions while it plans a query, when messages of its parser are shown."""
     for sqlstate in ("42703", "42601", "42501", "42P01", "0A000", "3F000", "22023"):
         with pytest.raises(QueryError) as error:
             run(raising, f"SELECT raise_immutable('{sqlstate}', '{SECRET}') AS id")
@@ -98,7 +98,7 @@ def test_a_function_that_is_computed_while_planning_shows_no_value(raising: Data
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("SELECT id FROM view_without_data", "REFRESH MATERIALIZED VIEW"),
         ("SELECT id, nextval('s') AS n FROM t", "A sync only reads"),
@@ -128,39 +128,41 @@ def test_a_function_that_is_computed_while_planning_shows_no_value(raising: Data
         ),
         ("SELECT id INTO u FROM t", "INTO|must be one SELECT"),
         ("SELECT 1 / (length(id) - 1) AS id FROM t", "NULLIF"),
-        ("SELECT id::int FROM t", "cannot be read as the type"),
+        ("SELECT id::int FROM t", "not valid for the type that it is cast to"),
         ("SELECT (2147483647 + length(id)) AS id FROM t", "too large"),
         ("SELECT (SELECT v FROM (VALUES (1), (2)) x (v)) AS id", "LIMIT 1"),
         ("SELECT id FROM t WHERE id = 'no quote", "must be one SELECT"),
-        ("SELECT id FROM t WHERE id = $1", r"has a parameter such as \$1"),
-        ("SELECT id FROM t\n\0 WHERE false", "has a NUL character in line 2"),
-        ("SELECT id,\n'\ud83d' AS a FROM t", "has half of a character in line 2"),
+        ("SELECT id FROM t WHERE id = $1", r"contains a parameter such as \$1"),
+        ("SELECT id FROM t\n\0 WHERE false", "contains a NUL character in line 2"),
+        ("SELECT id,\n'\ud83d' AS a FROM t", "contains half of a surrogate pair in line 2"),
         ("SELECT n AS id, day::time FROM t, nothing # 1", "at line 1, column 43"),
     ],
 )
-def test_a_query_that_cannot_be_used_says_what_to_do(database: Database, query: str, said: str) -> None:
-    """Each has its place in the query where Postgres knows it, and a sentence that says what to do."""
+def test_a_wrong_query_fails_with_a_position_and_a_remedy(
+    database: Database, query: str, message: str
+) -> None:
+    """The message has the line and column where Postgres gives them, and what to do."""
     database.execute(
         "CREATE TABLE t (id text, day text); INSERT INTO t VALUES ('a', '2026-01-01'); CREATE SEQUENCE s;"
         "CREATE MATERIALIZED VIEW view_without_data AS SELECT id FROM t WITH NO DATA;"
         "CREATE FUNCTION write() RETURNS int LANGUAGE sql AS 'DELETE FROM t; SELECT 1'"
     )
-    with pytest.raises(QueryError, match=said):
+    with pytest.raises(QueryError, match=message):
         run(database, query)
 
 
-def test_a_pooler_that_has_no_transactions_is_a_configuration_error(database: Database) -> None:
-    """PgBouncer with pool_mode statement says so with an SQLSTATE that it uses for outages, too."""
+def test_a_pooler_without_transactions_is_a_configuration_error(database: Database) -> None:
+    """PgBouncer with `pool_mode = statement` uses an SQLSTATE that it also uses for outages."""
     database.execute(
         "CREATE FUNCTION pooler() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION"
         " 'transaction blocks not allowed in statement pooling mode' USING ERRCODE = '08P01'; END $$"
     )
-    with pytest.raises(ConfigurationError, match="pool_mode has to be transaction or session"):
+    with pytest.raises(ConfigurationError, match="Set its pool_mode to transaction or session"):
         run(database, "SELECT pooler() AS id")
 
 
-def test_a_permission_that_is_missing_names_the_table(database: Database) -> None:
-    """A role that may not read a table learns which one, and that SELECT has to be granted."""
+def test_the_error_of_a_missing_permission_names_the_table(database: Database) -> None:
+    """The message also has the GRANT that is missing."""
     role = f"{database.name}_role"
     database.execute(f"CREATE TABLE t (id text); CREATE ROLE {role} LOGIN PASSWORD 'p'")
     try:
@@ -181,10 +183,10 @@ def test_a_permission_that_is_missing_names_the_table(database: Database) -> Non
         ("idle_session_timeout", "300"),
     ],
 )
-def test_timeouts_of_the_role_that_would_end_a_slow_run_are_off(
+def test_timeouts_for_idle_sessions_do_not_end_a_slow_run(
     database: Database, setting: str, value: str
 ) -> None:
-    """A run may be idle, and long, as long as Customer.io makes it wait."""
+    """A run turns them off, because its transaction is idle while Customer.io makes it wait."""
     database.execute(f"ALTER DATABASE {database.name} SET {setting} = {value}")
     with PostgresSource(database.connect).snapshot() as snapshot:
         with snapshot.read("SELECT 1 AS id, pg_sleep(0.5)::text") as rows:
@@ -202,10 +204,10 @@ def test_timeouts_of_the_role_that_would_end_a_slow_run_are_off(
         ("temp_file_limit", "'1kB'", QueryError),
     ],
 )
-def test_limits_of_the_role_are_kept_and_classified(
+def test_limits_that_protect_the_server_apply_to_a_run(
     database: Database, setting: str, value: str, error: type[SyncError]
 ) -> None:
-    """A limit that protects the server holds for a run, too, and the error says what it is."""
+    """A run leaves the timeouts and limits of the role on, and the error names the one that was exceeded."""
     database.execute("CREATE TABLE t AS SELECT n AS id FROM generate_series(1, 200000) n")
     database.execute(f"ALTER DATABASE {database.name} SET {setting} = {value}")
     database.execute(f"ALTER DATABASE {database.name} SET work_mem = '64kB'")
@@ -220,8 +222,8 @@ def test_limits_of_the_role_are_kept_and_classified(
             run(database, queries[setting])
 
 
-def test_a_view_that_is_not_allowed_costs_the_overlap_only(database: Database) -> None:
-    """Without pg_stat_activity or pg_prepared_xacts a run goes on, and a warning names the GRANT."""
+def test_a_run_without_permission_for_statistics_views_subtracts_the_overlap(database: Database) -> None:
+    """Without pg_stat_activity or pg_prepared_xacts, a run continues, and a warning has the GRANT."""
     role = f"{database.name}_role"
     database.execute(
         f"CREATE ROLE {role} LOGIN PASSWORD 'p';"
@@ -237,10 +239,8 @@ def test_a_view_that_is_not_allowed_costs_the_overlap_only(database: Database) -
         database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-def test_a_text_that_is_not_utf_8_is_an_error_of_the_query(
-    postgres: LocalPostgres, database: Database
-) -> None:
-    """A database of encoding SQL_ASCII may hold any bytes; the message says how to convert them."""
+def test_a_text_that_is_not_utf_8_is_a_query_error(postgres: LocalPostgres, database: Database) -> None:
+    """A database with the encoding SQL_ASCII can hold any bytes. The message has the conversion."""
     name = f"{database.name}_ascii"
     with postgres.connect() as connection:
         connection.execute(
@@ -257,41 +257,43 @@ def test_a_text_that_is_not_utf_8_is_an_error_of_the_query(
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-# Before there is a session.
+# Connections that cannot be opened.
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"password": "wrong"}, "28P01"),
-        ({"password": ""}, "Give the connection a password"),
+        ({"password": ""}, "Add the password to the connection"),
         ({"user": "nobody_here"}, "28P01|28000"),
         ({"dbname": "nowhere"}, "Correct the connection's database"),
-        ({"sslmode": "require"}, "Turn TLS on at the server"),
+        ({"sslmode": "require"}, "Turn TLS on in the server"),
         ({"options": "-c no_such_setting=1"}, "names an unknown setting"),
         ({"options": "-c statement_timeout=soon"}, "a value is not valid"),
-        ({"sslmode": "sometimes"}, "It is one of disable"),
+        ({"sslmode": "sometimes"}, "Use disable, allow"),
         ({"options": "-c search_path"}, "-c name=value"),
-        ({"target_session_attrs": "any?"}, "a value that libpq does not know"),
-        ({"load_balance_hosts": "hunter2"}, "a value that libpq does not know"),
-        ({"gssencmode": "require"}, "gssencmode|libpq does not have"),
+        ({"target_session_attrs": "any?"}, "libpq does not know the value"),
+        ({"load_balance_hosts": "hunter2"}, "libpq does not know the value"),
+        ({"gssencmode": "require"}, "gssencmode|libpq does not support"),
         ({"no_such_option": "hunter2"}, r"cannot be used \(ProgrammingError\)"),
         ({"connect_timeout": "soon"}, r"cannot be used \(ProgrammingError\)"),
     ],
 )
 def test_a_connection_that_is_refused_is_a_configuration_error(
-    database: Database, change: dict[str, Any], said: str
+    database: Database, change: dict[str, Any], message: str
 ) -> None:
-    """An answer by the server does not change by trying again: the message says what to change."""
+    """A retry does not help, so the message has what to change. It does not have the password."""
     source = PostgresSource(lambda: psycopg.connect(database.uri, **change))
-    with pytest.raises(ConfigurationError, match=said) as error, source.snapshot():
+    with pytest.raises(ConfigurationError, match=message) as error, source.snapshot():
         pass
     assert "wrong" not in str(error.value)
 
 
 @pytest.mark.parametrize("cursor", [psycopg.ClientCursor, psycopg.RawCursor])
-def test_a_connection_may_have_other_cursors(database: Database, cursor: type[psycopg.Cursor[Any]]) -> None:
-    """Rows are read in the same way whatever cursors the connection makes for others."""
+def test_the_cursor_class_of_a_connection_does_not_matter(
+    database: Database, cursor: type[psycopg.Cursor[Any]]
+) -> None:
+    """A run reads rows with a cursor class of its own."""
     summary = Summary(0)
     source = PostgresSource(lambda: psycopg.connect(database.uri, cursor_factory=cursor))
     query = "SELECT 'a' AS id, '10:00'::time AS at"
@@ -299,8 +301,8 @@ def test_a_connection_may_have_other_cursors(database: Database, cursor: type[ps
     assert summary.rows_imported == 1
 
 
-def test_roles_and_databases_that_refuse(database: Database) -> None:
-    """A role without LOGIN, one without CONNECT, and one that has all the connections it may have."""
+def test_roles_and_databases_that_refuse_a_login(database: Database) -> None:
+    """A role without LOGIN or CONNECT has to be changed. A role at its connection limit has to wait."""
     role = f"{database.name}_role"
     database.execute(f"CREATE ROLE {role} NOLOGIN PASSWORD 'p'")
     source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
@@ -312,15 +314,19 @@ def test_roles_and_databases_that_refuse(database: Database) -> None:
             pass
         database.execute(f"GRANT CONNECT ON DATABASE {database.name} TO {role}")
         database.execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
-        with pytest.raises(SourceUnavailableError, match="for now"), source.snapshot():
+        with pytest.raises(SourceUnavailableError, match="out of connections"), source.snapshot():
             pass
     finally:
         database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 @contextmanager
-def server(answer: bytes | None) -> Iterator[int]:
-    """Give a server that answers so to whatever it is sent, or closes the connection."""
+def server(response: bytes | None) -> Iterator[int]:
+    """Run a server with one response to everything, and yield its port.
+
+    Args:
+        response: The bytes that it sends; None to close the connection without a response.
+    """
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -328,8 +334,8 @@ def server(answer: bytes | None) -> Iterator[int]:
                 if data[4:8] == struct.pack("!I", 80877103):  # a request for TLS
                     self.request.sendall(b"N")
                     continue
-                if answer is not None:
-                    self.request.sendall(answer)
+                if response is not None:
+                    self.request.sendall(response)
                 return
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as listening:
@@ -340,17 +346,17 @@ def server(answer: bytes | None) -> Iterator[int]:
         listening.shutdown()
 
 
-def refusal(severity: str, sqlstate: str, sentence: str) -> bytes:
-    """Write an ErrorResponse of Postgres."""
+def refusal(severity: str, sqlstate: str, message: str) -> bytes:
+    """Return an ErrorResponse of Postgres's protocol."""
     fields = b"".join(
         code + text.encode() + b"\0"
-        for code, text in ((b"S", severity), (b"V", "FATAL"), (b"C", sqlstate), (b"M", sentence))
+        for code, text in ((b"S", severity), (b"V", "FATAL"), (b"C", sqlstate), (b"M", message))
     )
     return b"E" + struct.pack("!I", len(fields) + 5) + fields + b"\0"
 
 
 @pytest.mark.parametrize(
-    ("severity", "sqlstate", "sentence", "passes"),
+    ("severity", "sqlstate", "message", "is_transient"),
     [
         ("FATAL", "28P01", "Passwort-Authentifizierung für Benutzer »x« fehlgeschlagen", False),
         ("ВАЖНО", "28P01", "пользователь не прошёл проверку подлинности", False),
@@ -373,15 +379,15 @@ def refusal(severity: str, sqlstate: str, sentence: str) -> bytes:
         ("FATAL", "P0001", f"{SECRET} may not log in", False),
     ],
 )
-def test_a_refusal_is_told_by_its_sqlstate_in_any_language(
-    severity: str, sqlstate: str, sentence: str, *, passes: bool
+def test_a_refusal_is_classified_by_its_sqlstate_in_any_language(
+    severity: str, sqlstate: str, message: str, *, is_transient: bool
 ) -> None:
-    """A server that is starting or full passes by itself; every other answer is for a person."""
-    with server(refusal(severity, sqlstate, sentence)) as port:
+    """A server that is starting or full is a transient error. A person has to fix every other refusal."""
+    with server(refusal(severity, sqlstate, message)) as port:
         source = PostgresSource(
             lambda: psycopg.connect(f"host=127.0.0.1 port={port} user=u password=pw12345 dbname=d")
         )
-        expected = SourceUnavailableError if passes else ConfigurationError
+        expected = SourceUnavailableError if is_transient else ConfigurationError
         with pytest.raises(expected) as error, source.snapshot():
             pass
     assert SECRET not in str(error.value)
@@ -389,7 +395,7 @@ def test_a_refusal_is_told_by_its_sqlstate_in_any_language(
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
         (None, SourceUnavailableError),
         (b"", SourceUnavailableError),
@@ -397,11 +403,11 @@ def test_a_refusal_is_told_by_its_sqlstate_in_any_language(
         (b"SSH-2.0-OpenSSH_9.2\r\n", ConfigurationError),
     ],
 )
-def test_what_answers_otherwise_is_an_outage_or_not_postgres(
-    answer: bytes | None, expected: type[SyncError]
+def test_a_server_of_another_protocol_is_a_configuration_error(
+    response: bytes | None, expected: type[SyncError]
 ) -> None:
-    """A connection that is closed may pass; a server of another protocol does not turn into Postgres."""
-    with server(answer) as port:
+    """A server that closes the connection is an outage."""
+    with server(response) as port:
         source = PostgresSource(
             lambda: psycopg.connect(f"host=127.0.0.1 port={port} user=u password=p dbname=d")
         )
@@ -409,8 +415,8 @@ def test_what_answers_otherwise_is_an_outage_or_not_postgres(
             pass
 
 
-def test_a_server_that_does_not_answer_is_an_outage() -> None:
-    """Refused, unknown, silent: all may pass. No part of a wrong host is shown, it may hold a password."""
+def test_a_server_that_does_not_respond_is_an_outage() -> None:
+    """The message does not quote the host, in which people put passwords by mistake."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         silent = listening.getsockname()[1]
         for parameters in (
@@ -420,6 +426,9 @@ def test_a_server_that_does_not_answer_is_an_outage() -> None:
             "host=/no/such/folder",
         ):
             source = PostgresSource(partial(psycopg.connect, f"{parameters} user=u dbname=d"))
-            with pytest.raises(SourceUnavailableError, match="cannot be reached") as error, source.snapshot():
+            with (
+                pytest.raises(SourceUnavailableError, match="Cannot connect to Postgres") as error,
+                source.snapshot(),
+            ):
                 pass
             assert "hunter2" not in str(error.value)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import psycopg
 from psycopg.rows import tuple_row
 
-from airflow_provider_cio.engine.sources.postgres.errors import connection_error, source_error
+from airflow_provider_cio.engine.sources.postgres.connection_errors import connection_error
+from airflow_provider_cio.engine.sources.postgres.errors import source_error
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, SourceUnavailableError
 

@@ -204,16 +204,18 @@ class Snapshot:
 
 
 def _check_text(query: str) -> None:
-    """Refuse a text that cannot be sent. libpq sends nothing behind a NUL, such as a condition."""
+    """Raise an error for a query that cannot be sent: libpq cuts it off at a NUL, and with it a condition."""
     try:
         query.encode()
     except UnicodeEncodeError as error:
-        wrong, place = "half of a character", error.start
+        problem, index = "half of a surrogate pair", error.start
     else:
-        wrong, place = "a NUL character", query.find("\0")
-    if place >= 0:
-        line = query.count("\n", 0, place) + 1
-        raise QueryError(f"The query has {wrong} in line {line}, which Postgres cannot read. Remove it")
+        problem, index = "a NUL character", query.find("\0")
+    if index >= 0:
+        line = query.count("\n", 0, index) + 1
+        raise QueryError(
+            f"The query contains {problem} in line {line}, which Postgres cannot read. Remove it."
+        )
 
 
 def _wrapped(query: str, columns: list[Column], first: int | None) -> sql.Composed:
