@@ -14,8 +14,9 @@ from local.postgres import LocalPostgres
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_cio.engine.delivery.segment import WorkspaceWithSegments
-    from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
+    from airflow_provider_cio.engine.delivery.workspace import WorkspaceWithSegments
+    from airflow_provider_cio.engine.mapping.query import Identifier, Nulls
+    from airflow_provider_cio.engine.sources import Timestamps
 
 _numbers = itertools.count()
 

@@ -117,7 +117,7 @@ def preview(args: Namespace) -> None:
         raise SystemExit(str(error)) from None
     for query in seen:
         show(query, _out)
-    if any(query.fault for query in seen):
+    if any(query.problem for query in seen):
         raise SystemExit(1)
 
 

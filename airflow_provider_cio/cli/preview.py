@@ -32,8 +32,8 @@ def show(seen: Preview, out: Console) -> None:
     _show_rows(seen, out)
     for warning in seen.warnings:
         out.print(escape(f"Warning: {warning}"), style="yellow")
-    if seen.fault:
-        out.print(escape(seen.fault), style="red")
+    if seen.problem:
+        out.print(escape(seen.problem), style="red")
         return
     out.print(f"\n[bold]The first operations[/] of {len(seen.operations)}, as they would be sent")
     for operation in seen.operations[:_OPERATIONS]:
@@ -44,7 +44,7 @@ def show(seen: Preview, out: Console) -> None:
 def _show_columns(columns: Sequence[Column], out: Console) -> None:
     table = Table("column", "type", title=f"{len(columns)} columns", title_justify="left", box=None)
     for column in columns:
-        table.add_row(escape(column.name), escape(column.postgres_type))
+        table.add_row(escape(column.name), escape(column.declared_type))
     out.print(table)
 
 
@@ -92,5 +92,5 @@ def _show_rejections(seen: Preview, out: Console) -> None:
     table.title = f"\n{len(seen.rejections)} of these rows would be refused"
     for rejection in seen.rejections:
         texts = (rejection.identifier, rejection.field, rejection.reason, rejection.message)
-        table.add_row(str(rejection.row), *map(escape, texts))
+        table.add_row(str(rejection.row_index), *map(escape, texts))
     out.print(table)

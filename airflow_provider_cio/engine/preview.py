@@ -1,4 +1,4 @@
-"""What a sync would do: the first rows of its queries and what would become of them. Nothing is sent."""
+"""A preview of a sync: the first rows of its queries, and what they would become. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -8,74 +8,75 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_provider_cio.engine.outcome.rejection import Rejections
-from airflow_provider_cio.engine.run import compile_mapper
-from airflow_provider_cio.engine.sources.postgres.comparisons import find_warnings
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
-    from airflow_provider_cio.engine.mapping.operations import Operation
-    from airflow_provider_cio.engine.queries import Nulls, Query, Sync
-    from airflow_provider_cio.engine.sources import Column, PostgresSource, Row, Snapshot
+    from collections.abc import Sequence
 
-#: How many rows of each query are looked at.
+    from airflow_provider_cio.engine.mapping.operations import Operation
+    from airflow_provider_cio.engine.mapping.query import Nulls, Query
+    from airflow_provider_cio.engine.sources import Column, Row, Snapshot, Source
+    from airflow_provider_cio.engine.sync import Sync
+
+#: The number of rows that are read of each query.
 PREVIEW_ROWS = 100
-#: Rows are kept until they have so many bytes of JSON: a hundred of long documents would take gigabytes.
+#: Rows are kept until their JSON has this many bytes: a hundred rows of long documents would take gigabytes.
 PREVIEW_BYTES = 20_000_000
 
 
 @dataclass
 class Preview:
-    """The beginning of one query.
+    """The first rows of one query.
 
     Args:
-        query: Its name.
-        columns: Its columns.
+        query: The kind of the query.
+        columns: The columns of its result.
         rows: Its first rows, as they are read.
-        operations: What they would become.
-        rejections: Those that would be refused before they are sent.
-        warnings: What the query may not mean, and what to know about the last sync time.
-        fault: Why the columns cannot be used; there are no operations then.
+        operations: The operations that the rows would become.
+        rejections: The rows that would be refused before anything is sent.
+        warnings: Warnings about the query and about the last sync time.
+        problem: Why the columns cannot be used, if they cannot. There are no operations then.
     """
 
     query: str
-    columns: list[Column]
+    columns: Sequence[Column]
     rows: list[Row]
     operations: list[Operation] = field(default_factory=list)
     rejections: Rejections = field(default_factory=Rejections)
     warnings: list[str] = field(default_factory=list)
-    fault: str | None = None
+    problem: str | None = None
 
 
-def preview(sync: Sync, source: PostgresSource) -> list[Preview]:
-    """Look at the first rows of each query of a sync.
+def preview(sync: Sync, source: Source) -> list[Preview]:
+    """Read the first rows of each query of a sync.
 
     Raises:
-        ConfigurationError: The connection is wrong, or Postgres refuses a query or cannot compute a row.
-        SourceUnavailableError: Postgres cannot be reached, or went away.
+        ConfigurationError: The connection cannot be used, or the database refuses a query.
+        SourceUnavailableError: The database cannot be reached, or stopped answering.
     """
     with source.snapshot() as snapshot:
-        seen = [_look_at(query, snapshot, sync.nulls) for query in sync.queries]
-        seen[0].warnings += snapshot.watermark.warnings
-        return seen
+        previews = [_preview(query, snapshot, sync.nulls) for query in sync.queries]
+        previews[0].warnings += snapshot.watermark.warnings
+        return previews
 
 
-def _look_at(query: Query, snapshot: Snapshot, nulls: Nulls) -> Preview:
+def _preview(query: Query, snapshot: Snapshot, nulls: Nulls) -> Preview:
     with snapshot.read(query.sql, first=PREVIEW_ROWS) as rows:
-        seen = Preview(query.name, rows.columns, [])
+        result = Preview(query.name, rows.columns, [])
         length = 0
-        for chunk in rows:  # all are read, because the next query needs the connection
+        for chunk in rows:  # read to the end, because the next query needs the connection
             if length < PREVIEW_BYTES:
-                seen.rows += chunk
+                result.rows += chunk
                 length += sum(len(msgspec.json.encode(row)) for row in chunk)
         if length >= PREVIEW_BYTES:
-            seen.warnings.append(
-                f"Only the first {len(seen.rows)} rows are looked at: their values are long."
+            result.warnings.append(
+                f"The preview has only {len(result.rows)} rows, because their values are long."
             )
-        seen.warnings += find_warnings(query.sql, rows.columns, snapshot)
+        result.warnings += snapshot.comparison_warnings(query.sql, rows.columns)
     try:
-        mapper = compile_mapper(query, seen.columns, nulls, seen.rejections.add)
+        mapper = query.mapper(result.columns, nulls, result.rejections.add)
     except QueryError as error:
-        seen.fault = str(error)
+        result.problem = str(error)
     else:
-        seen.operations = mapper.operations(seen.rows) if seen.rows else []
-    return seen
+        result.operations = mapper.to_operations(result.rows) if result.rows else []
+    return result

@@ -9,26 +9,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.delivery.delivery import Delivery
-from airflow_provider_cio.engine.delivery.segment import Members
-from airflow_provider_cio.engine.mapping.objects import ObjectsMapper
-from airflow_provider_cio.engine.mapping.people import PeopleMapper
-from airflow_provider_cio.engine.mapping.relationships import RelationshipsMapper
+from airflow_provider_cio.engine.delivery.segment import SegmentMembers
 from airflow_provider_cio.engine.outcome.failed_changes import FailedChanges
 from airflow_provider_cio.engine.outcome.tally import Tally
-from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery, Query, Sync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
-    from airflow_provider_cio.engine.delivery.segment import WorkspaceWithSegments
+    from airflow_provider_cio.engine.delivery.workspace import WorkspaceWithSegments
     from airflow_provider_cio.engine.mapping.mapper import Mapper
+    from airflow_provider_cio.engine.mapping.query import Nulls, Query
     from airflow_provider_cio.engine.outcome.rejection import Rejection, Report
     from airflow_provider_cio.engine.outcome.summary import Summary
-    from airflow_provider_cio.engine.queries import Nulls
-    from airflow_provider_cio.engine.sources import Column, PostgresSource, Rows, Snapshot
+    from airflow_provider_cio.engine.sources import Rows, Snapshot, Source
+    from airflow_provider_cio.engine.sync import Sync
     from airflow_provider_cio.track import AppClient
 
-#: How many objects Python makes before it looks for cycles among them.
+#: The number of new objects after which Python looks for reference cycles.
 _COLLECT_AFTER = 100_000
 
 
@@ -37,8 +34,8 @@ class ReadBack:
     """How to find changes that Customer.io accepted and then did not apply.
 
     Args:
-        app: Looks into the workspace.
-        wait: Seconds that Customer.io gets to apply what it accepted.
+        app: Reads the activity log of the workspace.
+        wait: Seconds to wait until Customer.io has applied what it accepted.
     """
 
     app: AppClient
@@ -47,112 +44,110 @@ class ReadBack:
 
 @dataclass(frozen=True)
 class _Import:
-    """One query on its way: its rows, what makes operations of them, and who counts them."""
+    """One query that is being imported.
+
+    Args:
+        query: The query.
+        rows: Its result.
+        mapper: Turns its rows into operations.
+        tally: Counts its rows.
+        failed_changes: Finds its changes that were accepted and not applied, if that is possible.
+    """
 
     query: Query
     rows: Rows
     mapper: Mapper
     tally: Tally
+    failed_changes: FailedChanges | None
 
 
 def run_sync(
     sync: Sync,
-    source: PostgresSource,
+    source: Source,
     workspace: WorkspaceWithSegments,
     report: Report,
     summary: Summary,
     *,
     read_back: ReadBack | None = None,
 ) -> None:
-    """Import every row of the sync's queries and say what became of each.
+    """Import all rows of a sync.
 
     Args:
         sync: What to import.
-        source: Where the rows are.
-        workspace: Where they go.
-        report: Gets every row that was refused.
-        summary: Filled while the run goes, so that it is true of a run that breaks off, too.
-        read_back: How to find what was accepted and not applied; without it such rows count as imported.
+        source: The database to read from.
+        workspace: The workspace to send to.
+        report: Receives the rows that were refused.
+        summary: Updated during the run, so that it is also correct for a run that fails.
+        read_back: How to find changes that were accepted and not applied. Without it, such rows count as
+            imported.
 
     Raises:
         ConfigurationError: The queries, their columns or the credentials cannot be used.
-        TransientError: The source or the workspace was not to be had for too long.
+        TransientError: The source or the workspace was unavailable for too long.
     """
-    requests, bytes_sent = workspace.requests, workspace.bytes_sent  # of earlier runs with this client
+    earlier_requests, earlier_bytes = workspace.requests, workspace.bytes_sent
     try:
         with (
-            _rare_collections(),
+            _rare_garbage_collection(),
             source.snapshot(summary.next_last_sync_time) as snapshot,
             ExitStack() as opened,
         ):
             summary.warnings += snapshot.watermark.warnings
-            members = Members() if sync.segment else None
+            members = SegmentMembers() if sync.segment else None
             imports = []
-            for query in sync.queries:  # all of them are checked before anything is sent
+            for query in sync.queries:  # all of them are opened and checked before anything is sent
                 rows = opened.enter_context(snapshot.read(query.sql))
                 on_accepted = members.add if members and query is sync.main else None
                 tally = Tally(query.name, summary, report, on_accepted)
-                mapper = compile_mapper(query, rows.columns, sync.nulls, tally.reject)
-                imports.append(_Import(query, rows, mapper, tally))
-            report.expect(
-                list(dict.fromkeys(column.name for each in imports for column in each.rows.columns))
-            )
-            failed = (
-                [(each, FailedChanges(read_back.app, each.query)) for each in imports] if read_back else []
-            )
+                mapper = query.mapper(rows.columns, sync.nulls, tally.add_rejection)
+                failed_changes = FailedChanges(read_back.app, query) if read_back else None
+                imports.append(_Import(query, rows, mapper, tally, failed_changes))
+            names = (column.name for each in imports for column in each.rows.columns)
+            report.expect(list(dict.fromkeys(names)))
             for each in imports:
-                with Delivery(workspace, each.tally.settle) as delivery:
-                    for chunk in each.rows:
-                        each.tally.read(len(chunk))
-                        delivery.send(each.mapper.operations(chunk))
+                _send(each, workspace)
             if members and sync.segment:
                 summary.added_to_segment = members.send(workspace, sync.segment)
             if read_back and summary.rows_imported:
                 read_back.app.wait(read_back.wait)
-                for each, changes in failed:
-                    if changes.read():
-                        _take_back(each, changes, snapshot, sync.nulls)
-        summary.finish(snapshot.next_last_sync_time)
+                for each in imports:
+                    _reject_failed_changes(each, snapshot, sync.nulls)
+        summary.finish(snapshot.watermark.next_last_sync_time)
     finally:
-        summary.requests = workspace.requests - requests
-        summary.bytes = workspace.bytes_sent - bytes_sent
+        summary.requests = workspace.requests - earlier_requests
+        summary.bytes = workspace.bytes_sent - earlier_bytes
         summary.finished_at = dt.datetime.now(dt.UTC)
 
 
+def _send(each: _Import, workspace: WorkspaceWithSegments) -> None:
+    """Send all rows of a query, and wait for all verdicts."""
+    with Delivery(workspace, each.tally.add_verdicts) as delivery:
+        for chunk in each.rows:
+            each.tally.add_read(len(chunk))
+            delivery.send(each.mapper.to_operations(chunk))
+
+
+def _reject_failed_changes(each: _Import, snapshot: Snapshot, nulls: Nulls) -> None:
+    """Reject the rows whose changes were accepted and not applied. This reads the query again."""
+    if not (each.failed_changes and each.failed_changes.load()):
+        return
+    with snapshot.read(each.query.sql) as rows:
+        mapper = each.query.mapper(rows.columns, nulls, _already_rejected)
+        for chunk in rows:
+            for operation, rejected in each.failed_changes.match(mapper.to_operations(chunk)):
+                each.tally.add_failed_change(operation, rejected)
+
+
+def _already_rejected(_: Rejection) -> None:
+    """Do nothing: the row was rejected when the query was read for the first time."""
+
+
 @contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Let Python look for cycles less often: rows make none, and looking costs a quarter of a run."""
-    usual = gc.get_threshold()
-    gc.set_threshold(_COLLECT_AFTER, *usual[1:])
+def _rare_garbage_collection() -> Iterator[None]:
+    """Look for reference cycles less often. Rows have none, and looking takes a quarter of a run."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER, *thresholds[1:])
     try:
         yield
     finally:
-        gc.set_threshold(*usual)
-
-
-def _take_back(done: _Import, changes: FailedChanges, snapshot: Snapshot, nulls: Nulls) -> None:
-    """Read a query again for the rows whose changes failed."""
-    with snapshot.read(done.query.sql) as rows:
-        mapper = compile_mapper(done.query, rows.columns, nulls, _ignore)
-        for chunk in rows:
-            for operation, error in changes.match(mapper.operations(chunk)):
-                done.tally.take_back(operation, error)
-
-
-def _ignore(_: Rejection) -> None:
-    """Do nothing: the row was rejected when the query was read first."""
-
-
-def compile_mapper(
-    query: Query, columns: Sequence[Column], nulls: Nulls, on_rejection: Callable[[Rejection], None]
-) -> Mapper:
-    """Make the mapper of a query.
-
-    Raises:
-        QueryError: Its columns cannot be used.
-    """
-    if isinstance(query, PeopleQuery):
-        return PeopleMapper(query, columns, nulls, on_rejection)
-    if isinstance(query, ObjectsQuery):
-        return ObjectsMapper(query, columns, nulls, on_rejection)
-    return RelationshipsMapper(query, columns, nulls, on_rejection)
+        gc.set_threshold(*thresholds)

@@ -1,4 +1,4 @@
-"""A database for the time of a run, on disk: what would take too much memory."""
+"""A temporary database on disk, for data of a run that would take too much memory."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import weakref
 
 
 def scratch_database(owner: object, schema: str) -> sqlite3.Connection:
-    """Open an empty database that goes when its owner does.
+    """Open an empty database that is deleted together with its owner.
 
     Args:
-        owner: Who uses it.
-        schema: Creates its tables.
+        owner: The object that uses the database.
+        schema: SQL that creates the tables.
     """
-    # An empty name is a file that nobody else sees and that goes when the connection does.
-    # Whichever thread drops the owner closes it.
+    # SQLite keeps a database without a name in a private file, which it deletes with the connection.
+    # Any thread may drop the owner, and so close the connection.
     database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     weakref.finalize(owner, database.close)
     database.executescript(

@@ -35,7 +35,7 @@ from airflow_provider_cio.engine import (
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.engine.delivery.segment import find_segment
 from airflow_provider_cio.engine.preview import Preview, preview
-from airflow_provider_cio.engine.sources.postgres.watermark import DEFAULT_MAX_LOOKBACK
+from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, StoppedError, SyncError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook, read_seconds
@@ -61,7 +61,8 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_cio.engine.queries import Identifier, Nulls, Timestamps
+    from airflow_provider_cio.engine.mapping.query import Identifier, Nulls
+    from airflow_provider_cio.engine.sources import Timestamps
     from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.http import HttpClient
 
@@ -360,7 +361,7 @@ class CustomerIOSyncOperator(BaseOperator):
         if self.segment_id is None and self.segment_name is None:
             return None
         if app:
-            return find_segment(app, number=self.segment_id, name=self.segment_name)
+            return find_segment(app, segment_id=self.segment_id, name=self.segment_name)
         if self.segment_id is None:
             raise ConfigurationError(
                 f"To find a segment by its name, the connection {self.customerio_conn_id} needs app_api_key;"

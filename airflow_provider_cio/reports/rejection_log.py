@@ -36,7 +36,7 @@ class RejectionLog:
             log.error(
                 "%s row %d (%s): %s %s",
                 rejection.query,
-                rejection.row,
+                rejection.row_index,
                 _shown(rejection.identifier, "an e-mail address") or "no identifier",
                 _shown(rejection.field, "a field that the report names"),
                 _shown(rejection.reason, "for a reason that the report names"),

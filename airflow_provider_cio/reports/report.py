@@ -114,7 +114,7 @@ class Report:
             self._writer.writerow(map(cell, [*_HEADER, *self._columns]))
         values = (
             rejection.query,
-            rejection.row,
+            rejection.row_index,
             rejection.identifier,
             rejection.field,
             rejection.reason,

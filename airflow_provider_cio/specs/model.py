@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from airflow_provider_cio.engine.sources.postgres.watermark import DEFAULT_MAX_LOOKBACK
+from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.specs.notifications import make_notifier
 from airflow_provider_cio.specs.problems import URI_WITH_PASSWORD, cut, did_you_mean
 from airflow_provider_cio.specs.schedules import (

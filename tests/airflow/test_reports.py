@@ -75,7 +75,7 @@ def test_every_failed_row_is_in_the_report(connected: Airflow, database: Databas
             "identifier": "rep4",
             "field": "attributes.email",
             "reason": "invalid",
-            "message": "email is no address by RFC 5322",
+            "message": "email is not a valid address (RFC 5322)",
             "id": "rep4",
             "email": "'@not an address",
             "plan": "two\nlines",

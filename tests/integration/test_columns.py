@@ -95,7 +95,7 @@ def test_an_alias_that_postgres_cuts_off_is_refused(
     database: Database, workspace: LocalWorkspace, query: str
 ) -> None:
     """Postgres only warns, and the attribute would have another name than the one that was written."""
-    with pytest.raises(QueryError, match="is only the beginning of"):
+    with pytest.raises(QueryError, match="truncated by the database"):
         run(Sync(main=PeopleQuery(sql=query)), database, workspace)
 
 

@@ -79,7 +79,7 @@ def test_a_row_of_32000_bytes_arrives_and_a_larger_one_spoils_nothing(
     """We and Customer.io count the same: what we send it takes, and what it would not take is never sent."""
     query = fill(database, "row", [OPERATION_BYTES, OPERATION_BYTES + 1, 2_000])
     done = run(query, workspace.client())
-    assert [(rejection.row, rejection.reason) for rejection in done.rejections] == [(2, "too_large")]
+    assert [(rejection.row_index, rejection.reason) for rejection in done.rejections] == [(2, "too_large")]
     assert (done.summary.rows_imported, done.summary.requests) == (2, 1)
     assert workspace.attributes(["row0", "row1", "row2"]).keys() == {"row0", "row2"}
 
@@ -91,7 +91,7 @@ def test_rejections_of_many_batches_are_all_kept(
     query = fill(database, "batch", [31_000] * 100)
     database.execute("UPDATE t SET c0 = c0 || 'x', c1 = c1 || 'x' WHERE n % 7 = 3")
     done = run(query, workspace.client(max_concurrent_requests=2))
-    assert sorted(rejection.row for rejection in done.rejections) == list(range(4, 101, 7))
+    assert sorted(rejection.row_index for rejection in done.rejections) == list(range(4, 101, 7))
     assert (done.summary.rows_imported, done.summary.rows_failed) == (86, 14)
     assert done.summary.requests > 6
     assert {(rejection.field, rejection.reason) for rejection in done.rejections} == {
@@ -99,7 +99,7 @@ def test_rejections_of_many_batches_are_all_kept(
     }
     assert all("; attributes.c1: property value" in rejection.message for rejection in done.rejections)
     for rejection in done.rejections:
-        assert rejection.identifier == f"batch{rejection.row - 1}"
+        assert rejection.identifier == f"batch{rejection.row_index - 1}"
 
 
 def test_an_index_names_the_same_row_after_a_retry(
@@ -110,7 +110,7 @@ def test_an_index_names_the_same_row_after_a_retry(
     database.execute("UPDATE t SET c0 = c0 || 'x' WHERE n IN (0, 11, 19)")
     workspace.faults(schedule=["503", {"kind": "reset", "applied": True}, "truncate"])
     done = run(query, workspace.client(max_concurrent_requests=1))
-    assert [rejection.row for rejection in done.rejections] == [1, 12, 20]
+    assert [rejection.row_index for rejection in done.rejections] == [1, 12, 20]
     assert [rejection.identifier for rejection in done.rejections] == ["retried0", "retried11", "retried19"]
     assert (done.summary.rows_imported, done.summary.requests) == (17, 4)
 
@@ -123,11 +123,11 @@ def test_an_index_names_the_same_row_after_halving(workspace: LocalWorkspace) ->
     operations = [Operation(row, name, body) for row, (name, body) in enumerate(bodies.items(), 1)]
     with workspace.client() as client:
         verdicts = deliver(client, operations)
-    assert [(rejected.row, error.field) for rejected, error in verdicts.rejected] == [
+    assert [(rejected.row_index, error.field) for rejected, error in verdicts.rejected] == [
         (6, ""),
         (8, "attributes.c0"),
     ]
-    assert [accepted.row for accepted in verdicts.accepted] == [1, 2, 3, 4, 5, 7]
+    assert [accepted.row_index for accepted in verdicts.accepted] == [1, 2, 3, 4, 5, 7]
     assert workspace.attributes(list(bodies)).keys() == {f"half{n}" for n in (0, 1, 2, 3, 4, 6)}
 
 
@@ -138,5 +138,5 @@ def test_a_batch_that_customerio_finds_too_large_is_split(workspace: LocalWorksp
     with workspace.client() as client:
         verdicts = deliver(client, operations)
         assert client.requests == 3
-    assert [accepted.row for accepted in verdicts.accepted] == list(range(1, 21))
+    assert [accepted.row_index for accepted in verdicts.accepted] == list(range(1, 21))
     assert workspace.attributes(names).keys() == set(names)

@@ -48,7 +48,7 @@ def test_an_address_of_somebody_else_is_a_rejection(workspace: LocalWorkspace, d
     )
     summary, rejections = sync(workspace, database, people("SELECT id, email, plan FROM t ORDER BY n"))
     (rejection,) = rejections
-    assert (rejection.row, rejection.identifier, rejection.field) == (2, "fc2", "attributes.email")
+    assert (rejection.row_index, rejection.identifier, rejection.field) == (2, "fc2", "attributes.email")
     assert rejection.reason == "failed_attribute_change"
     assert rejection.message == "email belongs to another person"
     assert rejection.values == {"id": "fc2", "email": "Taken@b.co", "plan": "b"}
@@ -79,7 +79,7 @@ def test_more_failures_than_a_page_holds_are_all_found(workspace: LocalWorkspace
     changed = "SELECT 'fe' || n AS id, 'new' || n || '@b.co' AS email FROM generate_series(1, 250) n"
     summary, rejections = sync(workspace, database, people(changed))
     assert (summary.rows_imported, summary.rows_failed) == (0, 250)
-    assert sorted(rejection.row for rejection in rejections) == list(range(1, 251))
+    assert sorted(rejection.row_index for rejection in rejections) == list(range(1, 251))
     assert {rejection.message for rejection in rejections} == {"email is already set"}
 
 
@@ -126,8 +126,8 @@ def test_one_address_under_two_ids_is_found_before_it_is_sent(
     )
     summary, rejections = sync(workspace, database, people("SELECT id, email FROM t ORDER BY n"))
     (rejection,) = rejections
-    assert (rejection.row, rejection.identifier, rejection.reason) == (2, "dup2", "duplicate")
-    assert rejection.message.startswith("email is also that of row 1")
+    assert (rejection.row_index, rejection.identifier, rejection.reason) == (2, "dup2", "duplicate")
+    assert rejection.message.startswith("email is also in row 1")
     assert summary.rows_imported == 6
     assert "dup2" not in workspace.attributes(["dup2"])
 
@@ -140,7 +140,7 @@ def test_addresses_are_compared_over_chunks(workspace: LocalWorkspace, database:
         FROM generate_series(1, 30000) n
     """
     _, rejections = sync(workspace, database, people(sql))
-    assert [rejection.row for rejection in rejections] == [29999]
+    assert [rejection.row_index for rejection in rejections] == [29999]
 
 
 def test_a_blank_identifier_can_be_set_and_one_that_is_set_stays(

@@ -27,7 +27,7 @@ from airflow_provider_cio.errors import QueryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.engine.queries import Identifier
+    from airflow_provider_cio.engine.mapping.query import Identifier
     from airflow_provider_cio.track import TrackClient
     from airflow_provider_cio.track.rejected_operation import RejectedOperation
     from tests.conftest import Database
@@ -128,7 +128,7 @@ def test_rejections_of_both_queries_keep_the_last_sync_time(
         ),
     )
     summary, rejections = run(sync, database, workspace.client())
-    assert [(rejection.query, rejection.row) for rejection in rejections] == [
+    assert [(rejection.query, rejection.row_index) for rejection in rejections] == [
         ("people", 1),
         ("relationships", 2),
     ]

@@ -29,7 +29,7 @@ def test_the_first_100_rows_of_every_query_are_mapped(database: Database) -> Non
     assert main.operations[0].body == (
         b'{"type":"person","identifiers":{"id":"1"},"attributes":{"name":"p1"},"action":"identify"}'
     )
-    assert [(each.row, each.field, each.reason) for each in main.rejections] == [
+    assert [(each.row_index, each.field, each.reason) for each in main.rejections] == [
         (3, "identifiers.id", "required")
     ]
     assert (related.query, related.rows, related.operations) == ("relationships", [], [])
@@ -42,7 +42,7 @@ def test_columns_have_the_types_of_the_query(database: Database) -> None:
     (seen,) = preview(
         Sync(main=ObjectsQuery(sql=query, object_type_id="1")), PostgresSource(database.connect)
     )
-    assert [(column.name, column.postgres_type) for column in seen.columns] == [
+    assert [(column.name, column.declared_type) for column in seen.columns] == [
         ("object_id", "text"),
         ("plan", "plan"),
         ("plans", "plan[]"),
@@ -57,9 +57,9 @@ def test_columns_that_cannot_be_used_are_shown_with_what_mends_them(database: Da
     (seen,) = preview(Sync(main=PeopleQuery(sql="SELECT * FROM people")), PostgresSource(database.connect))
     assert [column.name for column in seen.columns] == ["Id", "cio_id"]
     assert seen.rows == [(1, 2)]
-    assert seen.fault
-    assert '"Id" AS id' in seen.fault
-    assert '"cio_id" AS "cio_id_value"' in seen.fault
+    assert seen.problem
+    assert '"Id" AS id' in seen.problem
+    assert '"cio_id" AS "cio_id_value"' in seen.problem
     assert seen.operations == []
 
 
@@ -68,8 +68,8 @@ def test_a_query_without_columns_has_the_fault_of_a_missing_identifier(database:
     (seen,) = preview(
         Sync(main=PeopleQuery(sql="SELECT FROM generate_series(1, 2)")), PostgresSource(database.connect)
     )
-    assert seen.fault is not None
-    assert "no column id or email" in seen.fault
+    assert seen.problem is not None
+    assert "no column id or email" in seen.problem
 
 
 def test_long_rows_are_looked_at_up_to_a_limit_and_the_next_query_is_read(database: Database) -> None:
@@ -78,7 +78,7 @@ def test_long_rows_are_looked_at_up_to_a_limit_and_the_next_query_is_read(databa
     short = RelationshipsQuery(object_type_id="1", sql="SELECT 'a' AS id, 'b' AS object_id")
     first, second = preview(Sync(main=long, relationships=short), PostgresSource(database.connect))
     assert 0 < len(first.rows) < 100
-    assert any("Only the first" in warning for warning in first.warnings)
+    assert any("The preview has only" in warning for warning in first.warnings)
     assert len(second.rows) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_role_that_may_not_see_locks_gets_a_preview_without_warnings(database:
     try:
         source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
         (seen,) = preview(Sync(main=PeopleQuery(sql="SELECT id FROM t WHERE day >= to_timestamp(0)")), source)
-        assert seen.fault is None
+        assert seen.problem is None
     finally:
         database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 

@@ -37,7 +37,7 @@ def test_accepted_people_are_added_by_the_identifier_they_were_imported_with(
     workspace: LocalWorkspace, database: Database
 ) -> None:
     """Whoever was rejected, by us or by Customer.io, is not in the segment; nobody is counted twice."""
-    segment = find_segment(workspace.app(), number=None, name="By their own identifier")
+    segment = find_segment(workspace.app(), segment_id=None, name="By their own identifier")
     summary = sync(
         workspace,
         database,
@@ -54,7 +54,7 @@ def test_accepted_people_are_added_by_the_identifier_they_were_imported_with(
 
 def test_many_people_go_a_thousand_a_request(workspace: LocalWorkspace, database: Database) -> None:
     """2,500 people are three requests besides those that import them."""
-    segment = find_segment(workspace.app(), number=None, name="Many")
+    segment = find_segment(workspace.app(), segment_id=None, name="Many")
     query = "SELECT 'many' || n AS id FROM generate_series(1, 2500) n"
     with workspace.client() as client:
         summary = Summary(0)
@@ -68,7 +68,7 @@ def test_many_people_go_a_thousand_a_request(workspace: LocalWorkspace, database
 
 def test_people_of_relationships_are_not_added(workspace: LocalWorkspace, database: Database) -> None:
     """The segment is for the people that were imported, not for those that they are related to."""
-    segment = find_segment(workspace.app(), number=None, name="Only the main query")
+    segment = find_segment(workspace.app(), segment_id=None, name="Only the main query")
     people = Sync(
         main=PeopleQuery(sql="SELECT 'main1' AS id"),
         relationships=RelationshipsQuery(sql="SELECT 'rel1' AS id, 'c1' AS object_id", object_type_id="1"),
@@ -81,9 +81,9 @@ def test_people_of_relationships_are_not_added(workspace: LocalWorkspace, databa
 
 def test_a_segment_is_found_by_name_and_created_once(workspace: LocalWorkspace) -> None:
     """Two syncs, or two runs, that name the same segment mean the same one."""
-    first = find_segment(workspace.app(), number=None, name="Created once")
-    assert find_segment(workspace.app(), number=None, name="Created once") == first
-    assert find_segment(workspace.app(), number=first, name=None) == first
+    first = find_segment(workspace.app(), segment_id=None, name="Created once")
+    assert find_segment(workspace.app(), segment_id=None, name="Created once") == first
+    assert find_segment(workspace.app(), segment_id=first, name=None) == first
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_segment_is_found_by_name_and_created_once(workspace: LocalWorkspace) 
     [
         (1, None, "segment 1 is data-driven"),
         (None, "Everyone", "segment named 'Everyone' is data-driven"),
-        (98765, None, "There is no segment 98765"),
-        (None, "Twins", "More than one segment named 'Twins'"),
+        (98765, None, "The workspace has no segment 98765"),
+        (None, "Twins", "more than one segment named 'Twins'"),
     ],
 )
 def test_a_segment_that_cannot_be_meant_is_refused(
@@ -103,7 +103,7 @@ def test_a_segment_that_cannot_be_meant_is_refused(
         for _ in range(2):
             workspace.app().create_segment("Twins")
     with pytest.raises(ConfigurationError, match=message):
-        find_segment(workspace.app(), number=number, name=name)
+        find_segment(workspace.app(), segment_id=number, name=name)
 
 
 def test_a_segment_that_customerio_refuses_is_a_configuration_error(
@@ -123,7 +123,7 @@ def test_a_wrong_app_key_says_where_to_look(workspace: LocalWorkspace) -> None:
 
 def test_a_busy_workspace_is_asked_again(workspace: LocalWorkspace, database: Database) -> None:
     """Adding to a segment is repeated like every other request."""
-    segment = find_segment(workspace.app(), number=None, name="Asked again")
+    segment = find_segment(workspace.app(), segment_id=None, name="Asked again")
     workspace.faults(schedule=[None, "429", "503"])
     assert sync(workspace, database, segment, "SELECT 'again1' AS id").added_to_segment == 1
     assert workspace.members(segment) == {"again1"}
@@ -139,6 +139,6 @@ def test_people_with_unusual_names_are_added_letter_by_letter(
     with database.connection.cursor() as cursor:
         cursor.executemany("INSERT INTO t (id) VALUES (%s)", [(name,) for name in names])
         cursor.executemany("INSERT INTO t (email) VALUES (%s)", [(address,) for address in addresses])
-    segment = find_segment(workspace.app(), number=None, name="Unusual")
+    segment = find_segment(workspace.app(), segment_id=None, name="Unusual")
     assert sync(workspace, database, segment, "SELECT * FROM t").added_to_segment == 9
     assert workspace.members(segment) == {*names, *addresses}

@@ -91,7 +91,9 @@ def test_rows_that_customerio_rejects_are_named_and_the_others_arrive(
     assert done.summary.status is Status.SOME_ROWS_FAILED
     assert done.summary.as_dict()["queries"] == {"people": {"read": 5000, "imported": 4995, "failed": 5}}
     assert done.summary.next_last_sync_time == 0
-    rejections = {(rejection.row, rejection.identifier, rejection.field) for rejection in done.rejections}
+    rejections = {
+        (rejection.row_index, rejection.identifier, rejection.field) for rejection in done.rejections
+    }
     assert rejections == {
         (1, "r1", "attributes.v"),
         (77, "r77", "attributes.email"),
@@ -243,7 +245,7 @@ def test_a_long_transaction_holds_the_last_sync_time_back(database: Database) ->
         (start,) = other.execute("SELECT extract(epoch FROM now())").fetchone() or (0,)
         time.sleep(2.5)
         with PostgresSource(database.connect).snapshot() as snapshot:
-            assert snapshot.next_last_sync_time == int(start) - 1
+            assert snapshot.watermark.next_last_sync_time == int(start) - 1
 
 
 def test_the_look_back_is_bounded(database: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -253,8 +255,8 @@ def test_the_look_back_is_bounded(database: Database, caplog: pytest.LogCaptureF
         time.sleep(2.5)
         now = time.time()
         with PostgresSource(database.connect, max_lookback=1).snapshot() as snapshot:
-            assert snapshot.next_last_sync_time is not None
-            assert snapshot.next_last_sync_time >= int(now) - 3
+            assert snapshot.watermark.next_last_sync_time is not None
+            assert snapshot.watermark.next_last_sync_time >= int(now) - 3
     assert "longer than max_lookback" in caplog.text
 
 
@@ -269,13 +271,13 @@ def test_a_role_that_cannot_see_others_takes_the_overlap(
     try:
         source = PostgresSource(lambda: psycopg.connect(database.uri, user=role, password="p"))
         with source.snapshot() as snapshot:
-            assert snapshot.next_last_sync_time is not None
-            assert time.time() - snapshot.next_last_sync_time >= 60
+            assert snapshot.watermark.next_last_sync_time is not None
+            assert time.time() - snapshot.watermark.next_last_sync_time >= 60
         assert "GRANT pg_read_all_stats" in caplog.text
         database.execute(f"GRANT pg_read_all_stats TO {role}")
         with source.snapshot() as snapshot:
-            assert snapshot.next_last_sync_time is not None
-            assert time.time() - snapshot.next_last_sync_time < 60
+            assert snapshot.watermark.next_last_sync_time is not None
+            assert time.time() - snapshot.watermark.next_last_sync_time < 60
     finally:
         database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 

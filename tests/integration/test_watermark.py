@@ -45,8 +45,8 @@ def preparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgre
 def look(connect: Callable[[], psycopg.Connection[Any]], stored: int = 0, **options: Any) -> tuple[int, str]:
     """Give the next last sync time, and the warnings."""
     with PostgresSource(connect, **options).snapshot(stored) as snapshot:
-        assert snapshot.next_last_sync_time is not None
-        return snapshot.next_last_sync_time, "\n".join(snapshot.watermark.warnings)
+        assert snapshot.watermark.next_last_sync_time is not None
+        return snapshot.watermark.next_last_sync_time, "\n".join(snapshot.watermark.warnings)
 
 
 def begin(database: Database, *statements: str, **parameters: Any) -> tuple[psycopg.Connection[Any], int]:

@@ -146,7 +146,7 @@ def test_the_last_operations_wait_for_those_before_them() -> None:
     rounds = operations(people=8, rounds=17, size=30_000)
     for person in range(8):
         workspace = SlowAtFirst(lanes=8)
-        deliver(workspace, [operation for operation in rounds if operation.key == f"p{person}"])
+        deliver(workspace, [operation for operation in rounds if operation.order_key == f"p{person}"])
         assert [int(body.split(b":")[1]) for body in workspace.applied] == list(range(17))
         assert workspace.requests == 2
 

@@ -60,6 +60,6 @@ def test_the_quick_pattern_takes_nothing_that_the_validator_refuses() -> None:
 @pytest.mark.parametrize("odd", ["a@b.co\n", "a@b.co\nc@d.co", "a.@b.co", f"{'a' * 65}@b.co", "ü@b.co", ""])
 def test_all_of_many_addresses_are_ordinary_or_each_is_looked_at(odd: str) -> None:
     """A text that the pattern alone would not take is not taken between others either."""
-    assert emails.are_ordinary(["a@b.co", "c@d.co"])
-    assert not emails.are_ordinary(["a@b.co", odd, "c@d.co"])
-    assert not emails.are_ordinary([odd])
+    assert emails.are_ordinary_emails(["a@b.co", "c@d.co"])
+    assert not emails.are_ordinary_emails(["a@b.co", odd, "c@d.co"])
+    assert not emails.are_ordinary_emails([odd])

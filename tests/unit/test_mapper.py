@@ -6,19 +6,22 @@ import json
 import resource
 from decimal import Decimal
 from math import inf, nan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from airflow_provider_cio.engine import PeopleQuery, Rejection
 from airflow_provider_cio.engine.mapping.people import PeopleMapper
-from airflow_provider_cio.engine.sources import Column
 from airflow_provider_cio.errors import QueryError
+from tests.columns import column
 
-ID = Column("id", "int8")
-EMAIL = Column("email", "text")
-PLAN = Column("plan", "text")
+if TYPE_CHECKING:
+    from airflow_provider_cio.engine.sources import Column
+
+ID = column("id", "int8")
+EMAIL = column("email", "text")
+PLAN = column("plan", "text")
 
 
 class Mapped:
@@ -28,12 +31,12 @@ class Mapped:
         self.rejections: list[Rejection] = []
         query = PeopleQuery(sql="", identify_by=options.pop("identify_by", None))
         mapper = PeopleMapper(query, columns, options.pop("nulls", "remove"), self.rejections.append)
-        self.operations = [json.loads(operation.body) for operation in mapper.operations(rows)]
+        self.operations = [json.loads(operation.body) for operation in mapper.to_operations(rows)]
 
 
 def test_a_row_becomes_an_identify_operation() -> None:
     """The id is the identifier and a text; every other column is an attribute under its exact name."""
-    mapped = Mapped([ID, EMAIL, Column("Plan", "text")], [(7, "a@b.co", "pro")])
+    mapped = Mapped([ID, EMAIL, column("Plan", "text")], [(7, "a@b.co", "pro")])
     assert mapped.operations == [
         {
             "type": "person",
@@ -91,13 +94,13 @@ def test_an_identifier_that_customerio_would_drop_is_rejected(
     row: tuple[Any, ...], field: str, reason: str
 ) -> None:
     """Length is counted in bytes; an address has to be one; blank is not NULL."""
-    (rejection,) = Mapped([Column("id", "text"), EMAIL], [row]).rejections
+    (rejection,) = Mapped([column("id", "text"), EMAIL], [row]).rejections
     assert (rejection.field, rejection.reason) == (field, reason)
 
 
 def test_an_id_of_exactly_150_bytes_is_sent() -> None:
     """The limit itself is allowed."""
-    assert not Mapped([Column("id", "text")], [("é" * 75,)]).rejections
+    assert not Mapped([column("id", "text")], [("é" * 75,)]).rejections
 
 
 def test_an_operation_may_be_32000_bytes_and_not_one_more() -> None:
@@ -111,10 +114,10 @@ def test_an_operation_may_be_32000_bytes_and_not_one_more() -> None:
 
 def test_numbers_are_exact_and_what_is_no_number_counts_as_null() -> None:
     """Numerics keep every digit; NaN and infinity have no JSON."""
-    columns = [ID, Column("n", "numeric"), Column("f", "float8"), Column("a", "float8", array=True)]
+    columns = [ID, column("n", "numeric"), column("f", "float8"), column("a", "float8", array=True)]
     big = Decimal("12345678901234567890.123456789")
     mapper = PeopleMapper(PeopleQuery(sql=""), columns, "remove", print)
-    (operation,) = mapper.operations([(1, big, 0.1, [1.5])])
+    (operation,) = mapper.to_operations([(1, big, 0.1, [1.5])])
     assert b'"n":12345678901234567890.123456789,"f":0.1,"a":[1.5]' in operation.body
     mapped = Mapped(columns, [(1, Decimal("NaN"), inf, [nan, 2.0])])
     assert mapped.operations[0]["attributes"] == {"n": None, "f": None, "a": [None, 2.0]}
@@ -126,14 +129,14 @@ def test_numbers_are_exact_and_what_is_no_number_counts_as_null() -> None:
     ("columns", "message"),
     [
         ([PLAN], "no column id or email"),
-        ([ID, Column("Email", "text")], '"Email" AS email'),
+        ([ID, column("Email", "text")], '"Email" AS email'),
         ([ID, PLAN, PLAN], '"plan" is the name of 2 columns'),
-        ([ID, Column("cio_id", "text")], '"cio_id" AS "cio_id_value"'),
-        ([ID, Column("_update", "bool")], '"_update" AS "update_value"'),
-        ([ID, Column("?column?", "int4")], "give it one"),
-        ([Column("id", "float8")], "id::text AS id"),
-        ([ID, Column('a"b', "text")], "rename it with AS"),
-        ([ID, *[Column(f"c{n}", "text") for n in range(300)]], "301 columns"),
+        ([ID, column("cio_id", "text")], '"cio_id" AS "cio_id_value"'),
+        ([ID, column("_update", "bool")], '"_update" AS "update_value"'),
+        ([ID, column("?column?", "int4")], "name it with AS"),
+        ([column("id", "float8")], "id::text AS id"),
+        ([ID, column('a"b', "text")], "rename it with AS"),
+        ([ID, *[column(f"c{n}", "text") for n in range(300)]], "301 columns"),
     ],
 )
 def test_columns_that_customerio_would_misread_are_refused_with_a_remedy(
@@ -146,7 +149,7 @@ def test_columns_that_customerio_would_misread_are_refused_with_a_remedy(
 
 def test_300_columns_work() -> None:
     """Customer.io's limit on columns is itself allowed."""
-    columns = [ID, *[Column(f"c{n}", "int4") for n in range(299)]]
+    columns = [ID, *[column(f"c{n}", "int4") for n in range(299)]]
     assert len(Mapped(columns, [(1, *range(299))]).operations[0]["attributes"]) == 299
 
 
@@ -158,7 +161,7 @@ def test_columns_beside_the_id_are_optional() -> None:
 
 def test_the_first_fault_of_a_row_is_told_and_rows_are_told_in_order() -> None:
     """JSON that spoils a batch comes before identifiers, and these before size."""
-    columns = [Column("id", "text"), EMAIL, Column("a", "json"), Column("b", "json"), PLAN]
+    columns = [column("id", "text"), EMAIL, column("a", "json"), column("b", "json"), PLAN]
     fine, half, large = msgspec.Raw(b"1"), msgspec.Raw(rb'"\ud83d"'), "x" * 32_000
     mapped = Mapped(
         columns,
@@ -172,7 +175,7 @@ def test_the_first_fault_of_a_row_is_told_and_rows_are_told_in_order() -> None:
             ("7", "b@c.co", fine, fine, None),
         ],
     )
-    assert [(rejection.row, rejection.field) for rejection in mapped.rejections] == [
+    assert [(rejection.row_index, rejection.field) for rejection in mapped.rejections] == [
         (1, "attributes"),
         (2, "attributes.email"),
         (3, "identifiers.id"),
@@ -202,7 +205,7 @@ def test_one_address_that_is_none_is_found_among_others(address: str | int) -> N
     """It is its own row that is rejected; NULLs before it make no difference."""
     rows = [(1, None), (2, "b@c.co"), (3, address), (4, "D+e@f-g.co")]
     mapped = Mapped([ID, EMAIL], rows)
-    assert [(rejection.row, rejection.values) for rejection in mapped.rejections] == [
+    assert [(rejection.row_index, rejection.values) for rejection in mapped.rejections] == [
         (3, {"id": 3, "email": address})
     ]
     assert [operation["attributes"].get("email") for operation in mapped.operations] == [
@@ -216,7 +219,7 @@ def test_one_address_that_is_none_is_found_among_others(address: str | int) -> N
 def test_one_id_that_is_none_is_found_among_others(value: str) -> None:
     """It is its own row that is rejected, of the people who have an id and of all."""
     rows = [(None, "a@b.co"), ("2", None), (value, None), ("4", "b@c.co")]
-    columns = [Column("id", "text"), EMAIL]
+    columns = [column("id", "text"), EMAIL]
     for given in (rows, rows[1:]):
         (rejection,) = Mapped(columns, given).rejections
         assert (rejection.field, rejection.values) == ("identifiers.id", {"id": value, "email": None})
@@ -224,7 +227,7 @@ def test_one_id_that_is_none_is_found_among_others(value: str) -> None:
 
 def test_numeric_ids_are_sent_with_all_their_digits() -> None:
     """Never with an exponent: nobody would find that person again."""
-    mapped = Mapped([Column("id", "numeric")], [(Decimal("1E+2"),), (Decimal("7.50"),)])
+    mapped = Mapped([column("id", "numeric")], [(Decimal("1E+2"),), (Decimal("7.50"),)])
     assert [operation["identifiers"]["id"] for operation in mapped.operations] == ["100", "7.50"]
 
 
@@ -236,10 +239,10 @@ def test_the_number_0_is_an_id_beside_rows_without_one() -> None:
 
 def test_addresses_in_any_case_share_a_key_and_ids_do_not() -> None:
     """The rows of a person keep their order, however the address is written; ids have their case."""
-    columns = [Column("id", "text"), EMAIL]
+    columns = [column("id", "text"), EMAIL]
     rows = [(None, "A@b.co"), ("x", None), (None, "a@B.co"), ("X", None)]
     mapper = PeopleMapper(PeopleQuery(sql=""), columns, "remove", print)
-    keys = [operation.key for operation in mapper.operations(rows)]
+    keys = [operation.order_key for operation in mapper.to_operations(rows)]
     assert keys[0] == keys[2]
     assert keys[1] != keys[3]
 
@@ -247,7 +250,7 @@ def test_addresses_in_any_case_share_a_key_and_ids_do_not() -> None:
 def test_a_row_that_is_not_sent_has_no_claim_to_its_address() -> None:
     """Nor has a person without id: only an address under two ids that are sent is one too many."""
     mapped = Mapped([ID, EMAIL, PLAN], [(1, "a@b.co", "x" * 32_000), (2, "a@b.co", "")])
-    assert [rejection.row for rejection in mapped.rejections] == [1]
+    assert [rejection.row_index for rejection in mapped.rejections] == [1]
     assert [operation["identifiers"] for operation in mapped.operations] == [{"id": "2"}]
     mapped = Mapped([ID, EMAIL, PLAN], [(None, "a@b.co", ""), (2, "a@b.co", "")])
     assert [operation["identifiers"] for operation in mapped.operations] == [{"email": "a@b.co"}, {"id": "2"}]
@@ -262,12 +265,12 @@ def test_the_rows_of_an_address_under_two_ids_are_named_by_their_numbers() -> No
         [(5, None), (4, "C@d.co"), (7, None), (8, "a@B.co"), (9, "e@f.co")],
         [(9, "e@f.co"), (11, "e@f.co")],
     ]
-    sent = [operation.row for chunk in chunks for operation in mapper.operations(chunk)]
+    sent = [operation.row_index for chunk in chunks for operation in mapper.to_operations(chunk)]
     assert sent == [1, 3, 4, 5, 6, 7, 9, 10]
-    assert [(rejection.row, rejection.message.partition(",")[0]) for rejection in rejections] == [
+    assert [(rejection.row_index, rejection.message.partition(",")[0]) for rejection in rejections] == [
         (2, "the row has no id and no email"),
-        (8, "email is also that of row 3"),
-        (11, "email is also that of row 9"),
+        (8, "email is also in row 3"),
+        (11, "email is also in row 9"),
     ]
 
 
@@ -278,6 +281,6 @@ def test_a_full_disk_ends_the_run_instead_of_mixing_up_rows() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, usual[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            mapper.operations([(n, f"p{n}@b.co") for n in range(100)])
+            mapper.to_operations([(n, f"p{n}@b.co") for n in range(100)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)

@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_cio.engine import ObjectsQuery, Rejection, RelationshipsQuery
-from airflow_provider_cio.engine.run import compile_mapper
-from airflow_provider_cio.engine.sources import Column
 from airflow_provider_cio.errors import QueryError
+from tests.columns import column
 
 if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.mapper import Mapper
-    from airflow_provider_cio.engine.queries import Query
+    from airflow_provider_cio.engine.mapping.query import Query
+    from airflow_provider_cio.engine.sources import Column
 
-OBJECT_ID = Column("object_id", "text")
-PERSON_ID = Column("id", "int8")
-NAME = Column("name", "text")
-DELETED = Column("deleted", "bool")
+OBJECT_ID = column("object_id", "text")
+PERSON_ID = column("id", "int8")
+NAME = column("name", "text")
+DELETED = column("deleted", "bool")
 OBJECTS = ObjectsQuery(sql="", object_type_id="1")
 RELATIONSHIPS = RelationshipsQuery(sql="", object_type_id="2")
 
 
 def mapper(query: Query, columns: list[Column], rejections: list[Rejection]) -> Mapper:
     """Make a mapper that removes attributes that are NULL."""
-    return compile_mapper(query, columns, "remove", rejections.append)
+    return query.mapper(columns, "remove", rejections.append)
 
 
 def mapped(query: Query, columns: list[Column], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """Map rows of which none is rejected, and decode the operations."""
     rejections: list[Rejection] = []
     operations = [
-        json.loads(operation.body) for operation in mapper(query, columns, rejections).operations(rows)
+        json.loads(operation.body) for operation in mapper(query, columns, rejections).to_operations(rows)
     ]
     assert not rejections
     return operations
@@ -42,13 +42,13 @@ def mapped(query: Query, columns: list[Column], rows: list[tuple[Any, ...]]) -> 
 def rejected(query: Query, columns: list[Column], row: tuple[Any, ...]) -> Rejection:
     """Map one row that is rejected."""
     rejections: list[Rejection] = []
-    assert not list(mapper(query, columns, rejections).operations([row]))
+    assert not list(mapper(query, columns, rejections).to_operations([row]))
     return rejections[0]
 
 
 def test_a_row_becomes_an_object() -> None:
     """It is named by type and object_id; the other columns are attributes, `id` and `email` among them."""
-    columns = [OBJECT_ID, NAME, Column("id", "int4"), Column("email", "text")]
+    columns = [OBJECT_ID, NAME, column("id", "int4"), column("email", "text")]
     assert mapped(OBJECTS, columns, [("acme", "Acme", 7, "no address")]) == [
         {
             "type": "object",
@@ -61,7 +61,7 @@ def test_a_row_becomes_an_object() -> None:
 
 def test_a_row_becomes_a_relationship_with_attributes() -> None:
     """The person is named as the query says, the object by type and object_id."""
-    columns = [PERSON_ID, OBJECT_ID, Column("role", "text")]
+    columns = [PERSON_ID, OBJECT_ID, column("role", "text")]
     assert mapped(RELATIONSHIPS, columns, [(42, "acme", "admin")]) == [
         {
             "type": "person",
@@ -80,7 +80,7 @@ def test_a_row_becomes_a_relationship_with_attributes() -> None:
 def test_people_of_relationships_may_be_named_by_email() -> None:
     """Then the address is checked as everywhere."""
     query = RelationshipsQuery(sql="", object_type_id="1", identify_by="email")
-    columns = [Column("email", "text"), OBJECT_ID]
+    columns = [column("email", "text"), OBJECT_ID]
     (operation,) = mapped(query, columns, [("A@b.co", "acme")])
     assert operation["identifiers"] == {"email": "A@b.co"}
     assert operation["cio_relationships"] == [{"identifiers": {"object_type_id": "1", "object_id": "acme"}}]
@@ -90,7 +90,7 @@ def test_people_of_relationships_may_be_named_by_email() -> None:
 @pytest.mark.parametrize("value", [True, 1, "1", "t", "true", "TRUE"])
 def test_deleted_true_removes_a_relationship(value: Any) -> None:
     """However the database keeps booleans; attributes are left out then."""
-    columns = [PERSON_ID, OBJECT_ID, DELETED, Column("role", "text")]
+    columns = [PERSON_ID, OBJECT_ID, DELETED, column("role", "text")]
     (operation,) = mapped(RELATIONSHIPS, columns, [(42, "acme", value, "admin")])
     assert operation["action"] == "delete_relationships"
     assert operation["cio_relationships"] == [{"identifiers": {"object_type_id": "2", "object_id": "acme"}}]
@@ -106,7 +106,7 @@ def test_deleted_false_or_null_sets_a_relationship(value: Any) -> None:
 
 def test_a_deleted_that_is_no_boolean_is_rejected() -> None:
     """Nobody guesses whether to remove a relationship."""
-    columns = [PERSON_ID, OBJECT_ID, Column("deleted", "text")]
+    columns = [PERSON_ID, OBJECT_ID, column("deleted", "text")]
     assert rejected(RELATIONSHIPS, columns, (42, "acme", "maybe")).field == "deleted"
 
 
@@ -122,7 +122,10 @@ def test_a_row_without_an_identifier_is_rejected() -> None:
 def test_operations_on_a_pair_share_a_key_and_those_on_other_pairs_do_not() -> None:
     """Setting and removing one relationship keep their order."""
     rows = [(1, "a"), (1, "b"), (2, "a"), (1, "a")]
-    keys = [operation.key for operation in mapper(RELATIONSHIPS, [PERSON_ID, OBJECT_ID], []).operations(rows)]
+    keys = [
+        operation.order_key
+        for operation in mapper(RELATIONSHIPS, [PERSON_ID, OBJECT_ID], []).to_operations(rows)
+    ]
     assert keys[0] == keys[3]
     assert len(set(keys)) == 3
 
@@ -131,10 +134,10 @@ def test_operations_on_a_pair_share_a_key_and_those_on_other_pairs_do_not() -> N
     ("query", "columns", "message"),
     [
         (OBJECTS, [NAME], "no column object_id"),
-        (OBJECTS, [Column("Object_ID", "text")], '"Object_ID" AS object_id'),
+        (OBJECTS, [column("Object_ID", "text")], '"Object_ID" AS object_id'),
         (RELATIONSHIPS, [OBJECT_ID], "no column id"),
         (RELATIONSHIPS, [PERSON_ID], "no column object_id"),
-        (RELATIONSHIPS, [PERSON_ID, OBJECT_ID, Column("Deleted", "bool")], '"Deleted" AS deleted'),
+        (RELATIONSHIPS, [PERSON_ID, OBJECT_ID, column("Deleted", "bool")], '"Deleted" AS deleted'),
     ],
 )
 def test_columns_that_would_be_misread_are_refused(query: Query, columns: list[Column], message: str) -> None:
@@ -147,18 +150,20 @@ def test_a_pair_is_the_same_in_any_case_of_its_address() -> None:
     """Setting and removing keep their order however the address is written; objects' ids have their case."""
     query = RelationshipsQuery(sql="", object_type_id="1", identify_by="email")
     rows = [("A@b.co", "x"), ("a@B.co", "x"), ("a@b.co", "X")]
-    operations = mapper(query, [Column("email", "text"), OBJECT_ID], []).operations(rows)
-    assert operations[0].key == operations[1].key
-    assert operations[0].key != operations[2].key
+    operations = mapper(query, [column("email", "text"), OBJECT_ID], []).to_operations(rows)
+    assert operations[0].order_key == operations[1].order_key
+    assert operations[0].order_key != operations[2].order_key
 
 
 def test_a_bad_row_between_others_is_rejected_alone() -> None:
     """Whichever of its columns is at fault, the rows around it are sent as they are."""
     rejections: list[Rejection] = []
-    columns = [PERSON_ID, OBJECT_ID, Column("deleted", "text"), NAME]
+    columns = [PERSON_ID, OBJECT_ID, column("deleted", "text"), NAME]
     rows = [(1, "a", "t", "n1"), (2, "b", "maybe", "n2"), (3, "", "f", "n3"), (None, "d", None, "n4")]
-    (operation, last) = mapper(RELATIONSHIPS, columns, rejections).operations([*rows, (5, "e", None, "n5")])
-    assert [(rejection.row, rejection.field) for rejection in rejections] == [
+    (operation, last) = mapper(RELATIONSHIPS, columns, rejections).to_operations(
+        [*rows, (5, "e", None, "n5")]
+    )
+    assert [(rejection.row_index, rejection.field) for rejection in rejections] == [
         (2, "deleted"),
         (3, "identifiers.object_id"),
         (4, "identifiers.id"),

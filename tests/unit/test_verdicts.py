@@ -62,7 +62,7 @@ def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None
     ]
     verdicts = deliver(Answering(lambda _: errors), batch(3))
     assert len(verdicts.accepted) == 1
-    assert [(operation.row, error.message) for operation, error in verdicts.rejected] == [
+    assert [(operation.row_index, error.message) for operation, error in verdicts.rejected] == [
         (1, "X"),
         (3, "B; a: A"),
     ]
@@ -79,7 +79,7 @@ def test_a_refused_batch_is_halved_down_to_the_row_at_fault() -> None:
     workspace = Answering(answer)
     verdicts = deliver(workspace, batch(8))
     assert len(verdicts.accepted) == 7
-    assert [(operation.row, error.message) for operation, error in verdicts.rejected] == [(6, "no")]
+    assert [(operation.row_index, error.message) for operation, error in verdicts.rejected] == [(6, "no")]
     accepted = [body for request in workspace.sent if b"5" not in request for body in request]
     assert accepted == [b"0", b"1", b"2", b"3", b"4", b"6", b"7"]
 
@@ -119,7 +119,9 @@ def test_a_batch_that_is_too_large_is_split() -> None:
 
     verdicts = deliver(Answering(answer), batch(5))
     assert len(verdicts.accepted) == 4
-    assert [(operation.row, error.reason) for operation, error in verdicts.rejected] == [(4, "too_large")]
+    assert [(operation.row_index, error.reason) for operation, error in verdicts.rejected] == [
+        (4, "too_large")
+    ]
 
 
 def send(workspace: Answering, operations: list[Operation]) -> tuple[Verdicts, Exception]:
@@ -212,4 +214,4 @@ def test_verdicts_before_an_error_count() -> None:
 
     told, error = send(Answering(answer), batch(8))
     assert isinstance(error, UnavailableError)
-    assert [operation.row for operation in told.accepted] == [1, 2, 3, 4]
+    assert [operation.row_index for operation in told.accepted] == [1, 2, 3, 4]

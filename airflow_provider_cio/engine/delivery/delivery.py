@@ -50,7 +50,7 @@ class Delivery:
         count = len(self._lanes)
         parts: list[list[Operation]] = [[] for _ in self._lanes]
         for operation in operations:
-            parts[hash(operation.key) % count].append(operation)
+            parts[hash(operation.order_key) % count].append(operation)
         for lane, part in zip(self._lanes, parts, strict=True):
             lane.add(part)
 

@@ -1,4 +1,4 @@
-"""Trying a sync without touching the workspace."""
+"""A workspace for dry runs: nothing is sent."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.engine.queries import Identifier
+    from airflow_provider_cio.engine.mapping.query import Identifier
     from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 
 class DryRun:
-    """A workspace that takes every operation and keeps none: what our own checks refuse still shows."""
+    """A workspace that accepts every operation and drops it. Our own checks still refuse rows."""
 
     max_concurrent_requests = 1
     requests = 0
     bytes_sent = 0
 
     def stop(self) -> None:
-        """Nothing ever waits here."""
+        """Do nothing: no request ever waits."""
 
-    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:  # noqa: ARG002 - a Workspace has it
-        """Accept all."""
+    def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:  # noqa: ARG002 - part of the protocol
+        """Accept all operations."""
         return []
 
     def add_to_segment(self, segment: int, id_type: Identifier, people: Sequence[str]) -> None:
-        """Add nobody."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""The columns of a query that are attributes."""
+"""The columns of a query that become attributes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from airflow_provider_cio.engine.queries import Nulls
+    from airflow_provider_cio.engine.mapping.query import Nulls
 
 
 class Attributes:
-    """How the attributes of one query's rows are encoded: one struct type, with a field a column.
+    """Encodes the attributes of a query's rows with one struct type, which has one field for each column.
 
     Args:
-        names: The query's columns.
-        others: Those that are no attributes.
-        nulls: What a NULL does.
+        names: The names of all columns of the query.
+        others: The names of the columns that are not attributes.
+        nulls: What a NULL attribute does.
 
     Attributes:
-        names: The attributes, in order.
+        names: The names of the attributes, in the order of the columns.
     """
 
     def __init__(self, names: Sequence[str], others: Collection[str], nulls: Nulls) -> None:
         self.names = [name for name in names if name not in others]
-        self._places = [place for place, name in enumerate(names) if name not in others]
-        fields = {f"column_{place}": name for place, name in enumerate(self.names)}
+        self._column_indexes = [index for index, name in enumerate(names) if name not in others]
+        fields = {f"column_{index}": name for index, name in enumerate(self.names)}
         self._struct: Callable[..., Any] = msgspec.defstruct(
             "Attributes",
             [(field, Any, None) for field in fields],
@@ -37,7 +37,11 @@ class Attributes:
         )
 
     def of_rows(self, columns: Sequence[Sequence[Any]]) -> Iterable[Any]:
-        """Make an encodable object of each row of a chunk, given by the query's columns."""
-        if not self._places:
+        """Return an object that msgspec can encode for each row of a chunk.
+
+        Args:
+            columns: The values of the chunk, by column.
+        """
+        if not self._column_indexes:
             return [self._struct() for _ in columns[0]]
-        return map(self._struct, *(columns[place] for place in self._places))
+        return map(self._struct, *(columns[index] for index in self._column_indexes))

@@ -1,6 +1,6 @@
-"""E-mail addresses as RFC 5322 (and 6532, for other scripts) allows them.
+"""Email addresses, as RFC 5322 (and RFC 6532 for other scripts) allow them.
 
-Customer.io accepts a person whose address is none, and drops the change later without a word in its answer.
+Customer.io accepts a person whose address is invalid, and later drops the change without an error.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from email_validator import EmailNotValidError, validate_email
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Ordinary addresses. What this pattern takes, the validator takes too, but for domains that are reserved for
-#: tests; the rest is for the validator, which knows the standard but needs much longer.
-#: Possessive quantifiers (++) spare it from trying again. Its groups have none: before Python 3.11.5 one that
-#: fails halfway keeps what it took, and "a.@b.co" would pass. Lines may: none fails behind its line break.
+#: Matches ordinary addresses. The validator accepts all of them, except for domains that are reserved for
+#: tests. It decides about everything else, because it knows the whole standard, but it takes much longer.
+#: The possessive quantifiers (++) avoid backtracking. The groups have none: before Python 3.11.5 a possessive
+#: group that fails halfway keeps what it matched, and "a.@b.co" would pass. The group of lines can have one,
+#: because it never fails after a line break.
 _PATTERN = r"[\w+-]++(?:\.[\w+-]++)*@(?:[A-Za-z0-9]++(?:-[A-Za-z0-9]++)*\.)+[A-Za-z]++"
 _ORDINARY = re.compile(_PATTERN, re.ASCII).fullmatch
 _ORDINARY_LINES = re.compile(rf"(?:{_PATTERN}\n)++", re.ASCII).fullmatch
-#: Below this length no part of an address can be too long.
+#: Up to this length no part of an address can be too long.
 _ORDINARY_LENGTH = 64
 
 
 def is_email(text: str) -> bool:
-    """Tell whether a text is an e-mail address; whether mail arrives there is not asked."""
+    """Return whether a text is a valid email address. It is not checked whether the mailbox exists."""
     if len(text) <= _ORDINARY_LENGTH and _ORDINARY(text):
         return True
     try:
@@ -42,8 +43,8 @@ def is_email(text: str) -> bool:
     return True
 
 
-def are_ordinary(texts: Sequence[str]) -> bool:
-    """Tell at once whether many texts are all ordinary addresses; others may be addresses as well."""
+def are_ordinary_emails(texts: Sequence[str]) -> bool:
+    """Return whether all texts are ordinary addresses. If not, each of them may still be a valid address."""
     if max(map(len, texts)) > _ORDINARY_LENGTH:
         return False
     lines = "\n".join(texts) + "\n"

@@ -1,7 +1,7 @@
-"""What names a person or an object, checked as Customer.io would, before it drops a row without a word.
+"""Identifiers of people and objects, checked as Customer.io would check them before it silently drops a row.
 
-A column is checked as a whole, by functions that Python runs at the speed of C; value by value only where
-there is something out of the ordinary.
+A whole column is checked at once, by functions that run in C. Values are checked one by one only where a
+column holds something unusual.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_cio.engine.mapping.emails import are_ordinary, is_email
+from airflow_provider_cio.engine.mapping.emails import are_ordinary_emails, is_email
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
 from airflow_provider_cio.track.limits import IDENTIFIER_BYTES
 
@@ -21,69 +21,69 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
 
 
-def as_text(value: Any) -> str:
-    """Write an identifier as it is sent; NULL is empty."""
+def identifier_text(value: Any) -> str:
+    """Return an identifier as it is sent and reported. NULL becomes an empty text."""
     if value is None:
         return ""
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def identifier_texts(
-    name: str, values: Sequence[Any], faults: RowProblems, path: str = "identifiers"
+    name: str, values: Sequence[Any], problems: RowProblems, path: str = "identifiers"
 ) -> list[str]:
-    """Check a column of identifiers and return them as texts.
+    """Check a column of identifiers and return its values as texts.
 
     Args:
-        name: The column: ``id``, ``email`` or ``object_id``.
-        values: Its values in a chunk of rows.
-        faults: Gets the rows whose identifier is NULL, blank, too long, or no e-mail address.
-        path: Where it goes: among the identifiers, or the attributes.
+        name: The name of the column: ``id``, ``email`` or ``object_id``.
+        values: The values of a chunk of rows.
+        problems: Receives the rows whose identifier is NULL, blank, too long, or not an email address.
+        path: Where the value is sent: among the ``identifiers`` or the ``attributes``.
     """
     if _are_ordinary(name, values):
         return list(map(str, values))
-    texts = list(map(as_text, values))
-    for place, text in enumerate(texts):
-        if wrong := _wrong(name, text, missing=values[place] is None):
-            faults.setdefault(place, RowProblem(f"{path}.{name}", *wrong))
+    texts = list(map(identifier_text, values))
+    for index, text in enumerate(texts):
+        if problem := _problem(name, text, is_null=values[index] is None):
+            problems.setdefault(index, RowProblem(f"{path}.{name}", *problem))
     return texts
 
 
-def other_identifier_texts(
-    name: str, values: Sequence[Any], faults: RowProblems
+def secondary_identifier_texts(
+    name: str, values: Sequence[Any], problems: RowProblems
 ) -> list[str | msgspec.UnsetType]:
-    """Check a column that is an attribute and might name a person, too.
+    """Check a column of identifiers that is sent as an attribute, beside the identifier of the row.
 
-    NULL is left out: it must not take away the other identifier of a person.
+    A NULL is left out: it must not remove the other identifier of a person.
     """
-    places = [place for place, value in enumerate(values) if value is not None]
+    indexes = [index for index, value in enumerate(values) if value is not None]
     found: RowProblems = {}
-    texts = identifier_texts(name, [values[place] for place in places], found, "attributes")
-    for place, fault in found.items():
-        faults.setdefault(places[place], fault)
-    others: list[str | msgspec.UnsetType] = [msgspec.UNSET] * len(values)
-    for place, text in zip(places, texts, strict=True):
-        others[place] = text
-    return others
+    texts = identifier_texts(name, [values[index] for index in indexes], found, "attributes")
+    for index, problem in found.items():
+        problems.setdefault(indexes[index], problem)
+    result: list[str | msgspec.UnsetType] = [msgspec.UNSET] * len(values)
+    for index, text in zip(indexes, texts, strict=True):
+        result[index] = text
+    return result
 
 
 def _are_ordinary(name: str, values: Sequence[Any]) -> bool:
-    """Tell whether nothing can be wrong with any of the values, as with most."""
-    kinds = set(map(type, values))
-    if kinds == {int}:
+    """Return whether all values are clearly valid, as in most columns."""
+    types = set(map(type, values))
+    if types == {int}:
         return name != "email"
-    if kinds != {str} or not all(map(str.isascii, values)) or max(map(len, values)) > IDENTIFIER_BYTES:
-        return not kinds
-    return are_ordinary(values) if name == "email" else all(map(str.strip, values))
+    if types != {str} or not all(map(str.isascii, values)) or max(map(len, values)) > IDENTIFIER_BYTES:
+        return not types
+    return are_ordinary_emails(values) if name == "email" else all(map(str.strip, values))
 
 
-def _wrong(name: str, text: str, *, missing: bool) -> tuple[str, str] | None:
-    """Say what is wrong with an identifier: a word, and a sentence."""
-    if missing:
+def _problem(name: str, text: str, *, is_null: bool) -> tuple[str, str] | None:
+    """Return the reason and the message for an identifier that cannot be sent."""
+    if is_null:
         return "required", f"the row has no {name}"
     if not text or text.isspace():
-        return "required", f"{name} is blank; for none, NULLIF({name}, '')"
+        return "required", f"{name} is blank. Where a row has no {name}, select NULLIF({name}, '')"
     if len(text.encode()) > IDENTIFIER_BYTES:
         return "invalid", f"{name} is longer than {IDENTIFIER_BYTES} bytes"
     if name == "email" and not is_email(text):
-        return "invalid", "email is no address by RFC 5322"
+        return "invalid", "email is not a valid address (RFC 5322)"
     return None

@@ -1,7 +1,7 @@
-"""From rows to operations. All that can be decided once per query is decided when its mapper is made.
+"""From rows to operations. Everything that can be decided once per query is decided when its mapper is made.
 
-A chunk of rows is turned on its side: columns are checked and encoded as a whole, which Python does several
-times faster than value by value.
+A chunk of rows is transposed, so that each column is checked and encoded as a whole. In Python this is
+several times faster than value by value.
 """
 
 from __future__ import annotations
@@ -12,43 +12,44 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from airflow_provider_cio.engine.mapping.operations import Operation, bodies_of
+from airflow_provider_cio.engine.mapping.json_values import finite, json_problem
+from airflow_provider_cio.engine.mapping.operations import Operation, encode
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
 from airflow_provider_cio.engine.outcome.rejection import Rejection
-from airflow_provider_cio.engine.sources.postgres.values import FRACTIONS, JSON, finite, json_fault
+from airflow_provider_cio.engine.sources.column import Kind
 from airflow_provider_cio.track.limits import OPERATION_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from airflow_provider_cio.engine.mapping.operations import Content
+    from airflow_provider_cio.engine.mapping.operations import Payload
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.sources import Column, Row
 
-#: A column's values in a chunk of rows.
+#: The values of one column in a chunk of rows.
 Values: TypeAlias = "Sequence[Any]"
 
 
-class Mapped(NamedTuple):
-    """A chunk of rows on its way to operations, one of each a row.
+class Payloads(NamedTuple):
+    """What a chunk of rows will send, one entry for each row.
 
     Args:
-        keys: Operations with the same key are applied in row order.
-        contents: What will be encoded.
+        order_keys: Operations with the same key are applied in row order.
+        payloads: The operations, not encoded yet.
     """
 
-    keys: Sequence[str]
-    contents: Iterable[Content]
+    order_keys: Sequence[str]
+    payloads: Iterable[Payload]
 
 
 class Mapper(ABC):
     """Turns the rows of one query into operations.
 
     Args:
-        query: The query's name.
-        columns: Its columns.
-        identifiers: Those that name a person or an object.
-        on_rejection: Told of every row that cannot be sent.
+        query: The name of the kind of query.
+        columns: The columns of the query.
+        identifiers: The names of the columns that identify a person or an object.
+        on_rejection: Called with each row that cannot be sent.
     """
 
     def __init__(
@@ -61,97 +62,103 @@ class Mapper(ABC):
         self._query = query
         self._names = [column.name for column in columns]
         self._on_rejection = on_rejection
-        self._rows = 0
+        self._row_count = 0
         self._fractions = [
-            (place, _finite_test(column)) for place, column in enumerate(columns) if column.type in FRACTIONS
+            (column_index, _finite_test(column))
+            for column_index, column in enumerate(columns)
+            if column.kind in (Kind.FLOAT, Kind.DECIMAL)
         ]
         self._padded = [
-            place
-            for place, column in enumerate(columns)
-            if column.type == "bpchar" and column.name in identifiers
+            column_index
+            for column_index, column in enumerate(columns)
+            if column.padded and not column.array and column.name in identifiers
         ]
-        self._json = [(place, column.name) for place, column in enumerate(columns) if column.type in JSON]
+        self._json = [
+            (column_index, column.name)
+            for column_index, column in enumerate(columns)
+            if column.kind is Kind.JSON
+        ]
 
     @abstractmethod
-    def map(self, columns: Sequence[Values], faults: RowProblems) -> Mapped:
-        """Turn a chunk of rows, given by its columns, into what operations are made of.
+    def _payloads(self, columns: Sequence[Values], problems: RowProblems) -> Payloads:
+        """Return what each row of a chunk sends.
 
         Args:
-            columns: The query's columns.
-            faults: Gets the rows that cannot be sent; what is returned for these is not used.
+            columns: The values of the chunk, by column.
+            problems: Receives the rows that cannot be sent. Their payloads are not used.
         """
 
     @abstractmethod
-    def name(self, row: Row) -> str:
-        """Name a row in a rejection: by its identifier, empty when it has none."""
+    def _identifier_of(self, row: Row) -> str:
+        """Return the identifier of a row for its rejection; empty where the row has none."""
 
-    def compare(self, first: int, columns: Sequence[Values], faults: RowProblems) -> None:  # noqa: B027 - most have none
-        """Find rows that can be sent, but not beside others of the query.
-
-        Args:
-            first: The number of the chunk's first row.
-            columns: The query's columns.
-            faults: Has the rows that cannot be sent, and gets more.
-        """
-
-    def operations(self, rows: list[Row]) -> list[Operation]:
-        """Give an operation for each row that can be sent, in row order; the others are rejected.
+    def _find_conflicts(self, first: int, columns: Sequence[Values], problems: RowProblems) -> None:  # noqa: B027 - most kinds have none
+        """Find rows that are valid by themselves, and in conflict with an earlier row of the query.
 
         Args:
-            rows: The next rows, at least one.
+            first: The index of the chunk's first row in the result.
+            columns: The values of the chunk, by column.
+            problems: The rows that cannot be sent; receives more of them.
         """
-        first = self._rows + 1
-        self._rows += len(rows)
-        faults: RowProblems = {}
-        columns = self._columns(rows)
-        self._check_json(columns, faults)
-        keys, contents = self.map(columns, faults)
-        bodies = bodies_of(contents, hold_json=bool(self._json))
-        _check_sizes(bodies, faults)
-        self.compare(first, columns, faults)
-        operations = list(map(Operation, itertools.count(first), keys, bodies))
-        for place in sorted(faults):
-            self._reject(first + place, tuple(column[place] for column in columns), faults[place])
-        if faults:
-            return [operation for place, operation in enumerate(operations) if place not in faults]
+
+    def to_operations(self, rows: list[Row]) -> list[Operation]:
+        """Return an operation for each row that can be sent, in row order. The other rows are rejected.
+
+        Args:
+            rows: The next rows of the query, at least one.
+        """
+        first = self._row_count + 1
+        self._row_count += len(rows)
+        problems: RowProblems = {}
+        columns = self._transpose(rows)
+        self._check_json(columns, problems)
+        order_keys, payloads = self._payloads(columns, problems)
+        bodies = encode(payloads, contain_json=bool(self._json))
+        _check_sizes(bodies, problems)
+        self._find_conflicts(first, columns, problems)
+        operations = list(map(Operation, itertools.count(first), order_keys, bodies))
+        for index in sorted(problems):
+            self._reject(first + index, tuple(column[index] for column in columns), problems[index])
+        if problems:
+            return [operation for index, operation in enumerate(operations) if index not in problems]
         return operations
 
-    def _columns(self, rows: list[Row]) -> list[Values]:
-        """Turn a chunk on its side, make NULLs of NaN and infinity, and cut the padding off identifiers."""
+    def _transpose(self, rows: list[Row]) -> list[Values]:
+        """Return the chunk by columns, with NULLs for NaN and infinity, and without padded identifiers."""
         columns: list[Values] = list(zip(*rows, strict=True))
-        for place, is_finite in self._fractions:
-            if not all(map(is_finite, filter(None, columns[place]))):
-                columns[place] = list(map(finite, columns[place]))
-        for place in self._padded:  # to Postgres, the spaces at the end of a char(n) mean nothing
-            columns[place] = [value and value.rstrip(" ") for value in columns[place]]
+        for column_index, is_finite in self._fractions:
+            if not all(map(is_finite, filter(None, columns[column_index]))):
+                columns[column_index] = list(map(finite, columns[column_index]))
+        for column_index in self._padded:
+            columns[column_index] = [value and value.rstrip(" ") for value in columns[column_index]]
         return columns
 
-    def _check_json(self, columns: Sequence[Values], faults: RowProblems) -> None:
-        """Find JSON that would spoil its batch."""
-        for place, name in self._json:
-            for row, value in enumerate(columns[place]):
-                if value is not None and (fault := json_fault(value)):
-                    faults.setdefault(row, RowProblem(f"attributes.{name}", "invalid", f"{name} {fault}"))
+    def _check_json(self, columns: Sequence[Values], problems: RowProblems) -> None:
+        """Find JSON that would make its whole batch unreadable."""
+        for column_index, name in self._json:
+            for index, value in enumerate(columns[column_index]):
+                if value is not None and (problem := json_problem(value)):
+                    problems.setdefault(
+                        index, RowProblem(f"attributes.{name}", "invalid", f"{name} {problem}")
+                    )
 
-    def _reject(self, number: int, row: Row, fault: RowProblem) -> None:
+    def _reject(self, row_index: int, row: Row, problem: RowProblem) -> None:
         values = dict(zip(self._names, row, strict=True))
-        self._on_rejection(Rejection(self._query, number, self.name(row), *fault, values))
+        self._on_rejection(Rejection(self._query, row_index, self._identifier_of(row), *problem, values))
 
 
-def _check_sizes(bodies: Sequence[bytes], faults: RowProblems) -> None:
-    """Find operations that are larger than Customer.io takes."""
+def _check_sizes(bodies: Sequence[bytes], problems: RowProblems) -> None:
+    """Find operations that are larger than Customer.io accepts."""
     if max(map(len, bodies)) <= OPERATION_BYTES:
         return
-    for place, body in enumerate(bodies):
+    for index, body in enumerate(bodies):
         if len(body) > OPERATION_BYTES:
-            message = (
-                f"the row makes {len(body)} bytes of JSON, more than the {OPERATION_BYTES} that are allowed"
-            )
-            faults.setdefault(place, RowProblem("attributes", "too_large", message))
+            message = f"the row makes {len(body)} bytes of JSON, and Customer.io accepts {OPERATION_BYTES}"
+            problems.setdefault(index, RowProblem("attributes", "too_large", message))
 
 
 def _finite_test(column: Column) -> Callable[[Any], bool]:
-    """Make a function that tells whether a value of the column holds numbers only."""
+    """Return a function that returns whether a value of the column has no NaN and no infinity."""
     if column.array:
         return lambda value: bool(finite(value) == value)
-    return Decimal.is_finite if column.type == "numeric" else isfinite
+    return Decimal.is_finite if column.kind is Kind.DECIMAL else isfinite

@@ -1,4 +1,4 @@
-"""Operations of the Track API: one row each, encoded as it is sent."""
+"""Operations of the Track API, one for each row, encoded as they are sent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from airflow_provider_cio.engine.queries import Identifier
+    from airflow_provider_cio.engine.mapping.query import Identifier
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _encode, _encode_lines = _encoder.encode, _encoder.encode_lines
@@ -19,51 +19,59 @@ class Operation(msgspec.Struct, gc=False):
     """One row, ready to be sent.
 
     Args:
-        row: Its place in the query's result, from 1.
-        key: Operations with the same key are applied in row order.
-        body: Its JSON.
+        row_index: The index of the row in the query's result, from 1.
+        order_key: Operations with the same key are applied in row order.
+        body: The JSON of the operation.
     """
 
-    row: int
-    key: str
+    row_index: int
+    order_key: str
     body: bytes
 
     @property
     def identifier(self) -> str:
-        """Who or what it is about, as it is sent: an id, an e-mail address, an object id."""
-        identifiers = _read_names(self.body).identifiers
+        """The identifier of the person or the object, as it is sent."""
+        identifiers = _read_identifiers(self.body).identifiers
         return identifiers.id or identifiers.email or identifiers.object_id
 
     @property
     def person(self) -> tuple[Identifier, str]:
-        """How it names a person, and the name."""
-        identifiers = _read_names(self.body).identifiers
+        """The type and the value of the person's identifier."""
+        identifiers = _read_identifiers(self.body).identifiers
         return ("id", identifiers.id) if identifiers.id else ("email", identifiers.email)
 
     def values(self) -> dict[str, Any]:
-        """The row's values as they are sent, by column; numbers and what is nested stay JSON."""
-        content = _read(self.body)
-        values = content.identifiers | _plain(content.attributes)
-        for relationship in content.cio_relationships:
+        """Return the values of the row as they are sent, by column. Numbers and nested values stay JSON."""
+        operation = _read_operation(self.body)
+        values = operation.identifiers | _plain(operation.attributes)
+        for relationship in operation.cio_relationships:
             values |= relationship.identifiers | _plain(relationship.relationship_attributes)
-            values["deleted"] = content.action == "delete_relationships"
+            values["deleted"] = operation.action == "delete_relationships"
         return values
 
 
+# What is sent.
+
+
 class PersonId(msgspec.Struct, gc=False):
-    """A person by id."""
+    """A person, identified by id."""
 
     id: str
 
 
 class PersonEmail(msgspec.Struct, gc=False):
-    """A person by e-mail address."""
+    """A person, identified by email address."""
 
     email: str
 
 
+def person_identifiers(identifier: Identifier) -> Callable[[str], PersonId | PersonEmail]:
+    """Return the struct that identifies a person by this column."""
+    return PersonId if identifier == "id" else PersonEmail
+
+
 class ObjectId(msgspec.Struct, gc=False):
-    """An object."""
+    """An object, identified by its type and id."""
 
     object_type_id: str
     object_id: str
@@ -86,18 +94,38 @@ class IdentifyObject(msgspec.Struct, tag_field="type", tag="object", gc=False):
 
 
 class Relationship(msgspec.Struct, omit_defaults=True, gc=False):
-    """The object's end of a relationship, and its attributes."""
+    """The object of a relationship, and the attributes of the relationship."""
 
     identifiers: ObjectId
     relationship_attributes: Any = None
 
 
 class RelatePerson(msgspec.Struct, tag_field="type", tag="person", gc=False):
-    """Set or remove a relationship of a person."""
+    """Add or remove a relationship of a person."""
 
     identifiers: PersonId | PersonEmail
     action: str
     cio_relationships: tuple[Relationship]
+
+
+Payload: TypeAlias = IdentifyPerson | IdentifyObject | RelatePerson
+
+
+def encode(payloads: Iterable[Payload], *, contain_json: bool) -> list[bytes]:
+    """Encode operations as JSON.
+
+    Args:
+        payloads: The operations.
+        contain_json: Whether their values include columns of JSON, which can contain line breaks.
+    """
+    if contain_json:
+        return list(map(_encode, payloads))
+    # One call is faster, and our own JSON has no line breaks. It takes a list: given an iterator, msgspec
+    # would keep the items.
+    return _encode_lines(list(payloads)).split(b"\n")[:-1]
+
+
+# What is read back from an encoded operation, for its rejection.
 
 
 class _AnyIdentifiers(msgspec.Struct):
@@ -106,7 +134,7 @@ class _AnyIdentifiers(msgspec.Struct):
     object_id: str = ""
 
 
-class _Named(msgspec.Struct):
+class _WithIdentifiers(msgspec.Struct):
     identifiers: _AnyIdentifiers
 
 
@@ -122,33 +150,17 @@ class _AnyOperation(msgspec.Struct):
     cio_relationships: list[_AnyRelationship] = []
 
 
-_read_names = msgspec.json.Decoder(_Named).decode
-_read = msgspec.json.Decoder(_AnyOperation).decode
+_read_identifiers = msgspec.json.Decoder(_WithIdentifiers).decode
+_read_operation = msgspec.json.Decoder(_AnyOperation).decode
 _read_plain = msgspec.json.Decoder(str | bool | None).decode
 
 
 def _plain(attributes: dict[str, msgspec.Raw]) -> dict[str, Any]:
-    """Read texts, booleans and NULLs; no number is too large to be kept as it was sent."""
+    """Decode texts, booleans and NULLs. Other values stay JSON, so that no number loses a digit."""
     values: dict[str, Any] = {}
-    for name, sent in attributes.items():
+    for name, encoded in attributes.items():
         try:
-            values[name] = _read_plain(sent)
+            values[name] = _read_plain(encoded)
         except msgspec.ValidationError:
-            values[name] = sent
+            values[name] = encoded
     return values
-
-
-Content: TypeAlias = IdentifyPerson | IdentifyObject | RelatePerson
-
-
-def bodies_of(contents: Iterable[Content], *, hold_json: bool) -> list[bytes]:
-    """Write operations as JSON.
-
-    Args:
-        contents: The operations.
-        hold_json: Whether there are columns of JSON among their values, which may have line breaks.
-    """
-    if hold_json:
-        return list(map(_encode, contents))
-    # All in one go: JSON of our own has no line breaks. Not from an iterator: msgspec would keep its items.
-    return _encode_lines(list(contents)).split(b"\n")[:-1]

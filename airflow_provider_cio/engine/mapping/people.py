@@ -1,32 +1,63 @@
-"""Rows of a people query become identify operations."""
+"""People: each row of the query creates or updates a person."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_cio.engine.mapping.attributes import Attributes
-from airflow_provider_cio.engine.mapping.columns import RESERVED_OF_PEOPLE, check_columns
+from airflow_provider_cio.engine.mapping.columns import RESERVED_FOR_PEOPLE, check_columns
 from airflow_provider_cio.engine.mapping.email_owners import EmailOwners
-from airflow_provider_cio.engine.mapping.identifiers import as_text, identifier_texts, other_identifier_texts
-from airflow_provider_cio.engine.mapping.mapper import Mapped, Mapper
-from airflow_provider_cio.engine.mapping.operations import IdentifyPerson, PersonEmail, PersonId
+from airflow_provider_cio.engine.mapping.identifiers import (
+    identifier_text,
+    identifier_texts,
+    secondary_identifier_texts,
+)
+from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
+from airflow_provider_cio.engine.mapping.operations import IdentifyPerson, person_identifiers
+from airflow_provider_cio.engine.mapping.query import Query
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_cio.engine.mapping.mapper import Values
+    from airflow_provider_cio.engine.mapping.query import Identifier, Nulls
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.outcome.rejection import Rejection
-    from airflow_provider_cio.engine.queries import Identifier, Nulls, PeopleQuery
     from airflow_provider_cio.engine.sources import Column, Row
 
-#: Columns that name a person.
-PERSON = ("id", "email")
+#: The columns that identify a person.
+_IDENTIFIERS = ("id", "email")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeopleQuery(Query):
+    """A query whose rows are people. Every column that is not the identifier is an attribute.
+
+    Args:
+        sql: The SELECT, rendered.
+        identify_by: The column that identifies a person. By default it is ``id``, and ``email`` in rows
+            whose id is NULL.
+    """
+
+    name: ClassVar = "people"
+    identify_by: Identifier | None = None
+
+    def mapper(
+        self, columns: Sequence[Column], nulls: Nulls, on_rejection: Callable[[Rejection], None]
+    ) -> Mapper:
+        """Return a mapper for rows with these columns."""
+        return PeopleMapper(self, columns, nulls, on_rejection)
+
+    @property
+    def failed_change_types(self) -> list[str]:
+        """The types of activities with which Customer.io logs changes that it did not apply."""
+        return ["failed_attribute_change"]
 
 
 class PeopleMapper(Mapper):
-    """Turns rows of a people query into operations.
+    """Turns rows into operations that identify people.
 
     Raises:
         QueryError: The columns cannot be used.
@@ -39,87 +70,105 @@ class PeopleMapper(Mapper):
         nulls: Nulls,
         on_rejection: Callable[[Rejection], None],
     ) -> None:
-        wanted: tuple[Identifier, ...] = (query.identify_by,) if query.identify_by else ("id", "email")
-        check_columns(query.sql, columns, identifiers=PERSON, required=[wanted], reserved=RESERVED_OF_PEOPLE)
-        super().__init__(query.name, columns, PERSON, on_rejection)
-        names = [column.name for column in columns]
-        self._shapes = [_Shape(identifier, names, nulls) for identifier in wanted if identifier in names]
-        self._owners = EmailOwners() if "id" in names and "email" in names else None
-        self._nobody = RowProblem(
-            f"identifiers.{wanted[0]}", "required", f"the row has no {' and no '.join(wanted)}"
+        allowed: tuple[Identifier, ...] = (query.identify_by,) if query.identify_by else ("id", "email")
+        check_columns(
+            query.sql, columns, identifiers=_IDENTIFIERS, required=[allowed], reserved=RESERVED_FOR_PEOPLE
         )
-        self._place = {name: names.index(name) for name in PERSON if name in names}
+        super().__init__(query.name, columns, _IDENTIFIERS, on_rejection)
+        names = [column.name for column in columns]
+        self._column_index = {name: names.index(name) for name in _IDENTIFIERS if name in names}
+        self._identifications = [
+            _Identification(identifier, names, nulls) for identifier in allowed if identifier in names
+        ]
+        self._email_owners = EmailOwners() if len(self._column_index) == len(_IDENTIFIERS) else None
+        self._no_identifier = RowProblem(
+            f"identifiers.{allowed[0]}", "required", f"the row has no {' and no '.join(allowed)}"
+        )
 
-    def map(self, columns: Sequence[Values], faults: RowProblems) -> Mapped:
-        """Identify the person of each row, by the first identifier that it has."""
-        first, *second = self._shapes
-        if None not in columns[first.place]:
-            return first.map(columns, faults)
-        for place in self._nobodies(columns):
-            faults.setdefault(place, self._nobody)
+    def _payloads(self, columns: Sequence[Values], problems: RowProblems) -> Payloads:
+        """Identify the person of each row by the first identifier that is not NULL."""
+        first, *second = self._identifications
+        if None not in columns[first.column_index]:
+            return first.payloads(columns, problems)
+        for index in self._rows_without_identifier(columns):
+            problems.setdefault(index, self._no_identifier)
         if not second:
-            return first.map(columns, faults)
-        named = [value is not None for value in columns[first.place]]
-        keys: list[str] = [""] * len(named)
-        contents: list[Any] = [None] * len(named)
-        for shape, is_first in ((first, True), (second[0], False)):
-            places = [place for place, by_first in enumerate(named) if by_first is is_first]
-            part_faults: RowProblems = {}
-            mapped = shape.map([[column[place] for place in places] for column in columns], part_faults)
-            for place, key, content in zip(places, *mapped, strict=True):
-                keys[place], contents[place] = key, content
-            for place, fault in part_faults.items():
-                faults.setdefault(places[place], fault)
-        return Mapped(keys, contents)
+            return first.payloads(columns, problems)
+        has_first = [value is not None for value in columns[first.column_index]]
+        order_keys: list[str] = [""] * len(has_first)
+        payloads: list[Any] = [None] * len(has_first)
+        for identification, uses_first in ((first, True), (second[0], False)):
+            indexes = [index for index, by_first in enumerate(has_first) if by_first is uses_first]
+            part_problems: RowProblems = {}
+            part = identification.payloads(
+                [[column[index] for index in indexes] for column in columns], part_problems
+            )
+            for index, order_key, payload in zip(indexes, *part, strict=True):
+                order_keys[index], payloads[index] = order_key, payload
+            for part_index, problem in part_problems.items():
+                problems.setdefault(indexes[part_index], problem)
+        return Payloads(order_keys, payloads)
 
-    def compare(self, first: int, columns: Sequence[Values], faults: RowProblems) -> None:
-        """Find addresses that are sent twice, with another id each: an address is one id's only."""
-        if not self._owners:
+    def _find_conflicts(self, first: int, columns: Sequence[Values], problems: RowProblems) -> None:
+        """Find email addresses that an earlier row has with another id."""
+        if not self._email_owners:
             return
-        ids, emails = columns[self._place["id"]], columns[self._place["email"]]
-        places: Sequence[int] = range(len(ids))
-        if faults or None in ids or None in emails:
-            places = [
-                place
-                for place in places
-                if place not in faults and ids[place] is not None and emails[place] is not None
+        ids, emails = columns[self._column_index["id"]], columns[self._column_index["email"]]
+        indexes: Sequence[int] = range(len(ids))
+        if problems or None in ids or None in emails:
+            indexes = [
+                index
+                for index in indexes
+                if index not in problems and ids[index] is not None and emails[index] is not None
             ]
-            ids, emails = [ids[place] for place in places], [emails[place] for place in places]
-        clashes = self._owners.clashes([first + place for place in places], emails, list(map(str, ids)))
-        for number, owner in clashes.items():
-            message = f"email is also that of row {owner}, which has another id: one address, one person"
-            faults[number - first] = RowProblem("attributes.email", "duplicate", message)
+            ids, emails = [ids[index] for index in indexes], [emails[index] for index in indexes]
+        conflicts = self._email_owners.conflicts(
+            [first + index for index in indexes], emails, list(map(identifier_text, ids))
+        )
+        for row_index, owner_row_index in conflicts.items():
+            message = (
+                f"email is also in row {owner_row_index}, with another id. In Customer.io an email address"
+                " belongs to one person"
+            )
+            problems[row_index - first] = RowProblem("attributes.email", "duplicate", message)
 
-    def name(self, row: Row) -> str:
-        """Name the person."""
-        return next((as_text(row[shape.place]) for shape in self._shapes if row[shape.place] is not None), "")
+    def _identifier_of(self, row: Row) -> str:
+        values = (row[identification.column_index] for identification in self._identifications)
+        return next((identifier_text(value) for value in values if value is not None), "")
 
-    def _nobodies(self, columns: Sequence[Values]) -> list[int]:
-        """List the places of rows that have no identifier at all."""
-        both = zip(*(columns[shape.place] for shape in self._shapes), strict=True)
-        return [place for place, values in enumerate(both) if not any(value is not None for value in values)]
+    def _rows_without_identifier(self, columns: Sequence[Values]) -> list[int]:
+        """Return the indexes of the rows in which all identifiers are NULL."""
+        used = (columns[identification.column_index] for identification in self._identifications)
+        rows = enumerate(zip(*used, strict=True))
+        return [index for index, values in rows if not any(value is not None for value in values)]
 
 
-class _Shape:
-    """How a row becomes a person named by one of the two identifiers; the other one is an attribute."""
+class _Identification:
+    """Encodes rows as people that are identified by one column. The other identifier is an attribute.
+
+    Args:
+        identifier: The column that identifies the people.
+        names: The names of all columns.
+        nulls: What a NULL attribute does.
+    """
 
     def __init__(self, identifier: Identifier, names: Sequence[str], nulls: Nulls) -> None:
-        self.place = names.index(identifier)
+        self.column_index = names.index(identifier)
         self._name = identifier
-        self._identifiers: Callable[[str], PersonId | PersonEmail] = (
-            PersonId if identifier == "id" else PersonEmail
-        )
+        self._identifiers = person_identifiers(identifier)
         self._attributes = Attributes(names, (identifier,), nulls)
         self._other_name = "email" if identifier == "id" else "id"
-        self._other = names.index(self._other_name) if self._other_name in names else None
+        self._other_index = names.index(self._other_name) if self._other_name in names else None
 
-    def map(self, columns: Sequence[Values], faults: RowProblems) -> Mapped:
-        """Identify the person of each row."""
-        texts = identifier_texts(self._name, columns[self.place], faults)
-        if self._other is not None:
+    def payloads(self, columns: Sequence[Values], problems: RowProblems) -> Payloads:
+        """Return what each row of a chunk sends."""
+        texts = identifier_texts(self._name, columns[self.column_index], problems)
+        if self._other_index is not None:
             columns = list(columns)
-            columns[self._other] = other_identifier_texts(self._other_name, columns[self._other], faults)
+            columns[self._other_index] = secondary_identifier_texts(
+                self._other_name, columns[self._other_index], problems
+            )
         people = map(self._identifiers, texts)
-        # An e-mail address is the same in any case.
-        keys = texts if self._name == "id" else list(map(str.lower, texts))
-        return Mapped(keys, map(IdentifyPerson, people, self._attributes.of_rows(columns)))
+        # The case of an email address has no meaning.
+        order_keys = texts if self._name == "id" else list(map(str.lower, texts))
+        return Payloads(order_keys, map(IdentifyPerson, people, self._attributes.of_rows(columns)))

@@ -1,4 +1,4 @@
-"""Why rows cannot be sent."""
+"""Why a row cannot be sent."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import NamedTuple, TypeAlias
 
 
 class RowProblem(NamedTuple):
-    """What is wrong with a row: Customer.io would drop it later, or it would spoil its whole batch.
+    """Why a row cannot be sent: Customer.io would drop it later, or it would spoil its whole batch.
 
     Args:
-        field: What is at fault, as a path: ``identifiers.id``, ``attributes.email``.
+        field: The path of the value, such as ``identifiers.id`` or ``attributes.email``.
         reason: ``required``, ``invalid``, ``too_large`` or ``duplicate``.
-        message: A sentence for people. Holds no values of the row.
+        message: A sentence for people. It holds no values of the row.
     """
 
     field: str
@@ -19,5 +19,6 @@ class RowProblem(NamedTuple):
     message: str
 
 
-#: By the rows' places in a chunk. The first fault of a row stays.
+#: The problems of a chunk of rows, by the index of the row in the chunk. Of several problems of one row, the
+#: first is kept.
 RowProblems: TypeAlias = dict[int, RowProblem]

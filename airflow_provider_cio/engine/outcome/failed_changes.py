@@ -1,8 +1,8 @@
-"""Changes that Customer.io accepted and then did not apply, such as an address that belongs to somebody else.
+"""Changes that Customer.io accepted and then did not apply, such as an email address that another person has.
 
-They show in the workspace's activity log only, a little later, and without the row that caused them. So the
-log's end is marked before a run; afterwards what is new is read, and the query is read again, in the same
-snapshot, for the rows that it is about.
+They appear only in the activity log of the workspace, a little later, and without the row that caused them.
+So a run marks the end of the log before it sends anything. Afterwards it reads the new activities, and reads
+the query again in the same snapshot to find the rows that they are about.
 """
 
 from __future__ import annotations
@@ -11,90 +11,82 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_cio.engine.queries import ObjectsQuery, PeopleQuery
 from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_provider_cio.engine.mapping.operations import Operation
-    from airflow_provider_cio.engine.queries import Query
+    from airflow_provider_cio.engine.mapping.query import Query
     from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.app_client import Activity
 
 
 class _Change(msgspec.Struct):
-    """A change of one attribute; Customer.io documents ``from`` and ``to`` only."""
+    """A change of one attribute. Customer.io documents only ``from`` and ``to``."""
 
     to: str = ""
     error: str = ""
 
 
 class FailedChanges:
-    """The failed changes of one query.
+    """The failed changes of one query. Creating it marks the end of the activity log.
 
     Args:
-        app: Looks into the workspace.
-        query: The query that is about to run.
+        app: Reads the activity log.
+        query: The query, which has not sent anything yet.
 
     Raises:
-        SyncError: The workspace could not be asked.
+        SyncError: The activity log cannot be read.
     """
 
     def __init__(self, app: AppClient, query: Query) -> None:
         self._app = app
-        self._end = {kind: _newest(app, kind) for kind in _kinds(query)}
-        self._found: dict[str, dict[str, _Change]] = {}
+        self._newest_id = {kind: _newest_id(app, kind) for kind in query.failed_change_types}
+        self._changes: dict[str, dict[str, _Change]] = {}
 
-    def read(self) -> bool:
-        """Read what is new in the log and say whether there is something.
+    def load(self) -> bool:
+        """Read the new activities, and return whether there are any.
 
         Raises:
-            SyncError: The workspace could not be asked.
+            SyncError: The activity log cannot be read.
         """
-        for kind, end in self._end.items():
+        for kind, newest_id in self._newest_id.items():
             for activity in self._app.activities(kind):
-                if activity.id == end:
+                if activity.id == newest_id:
                     break
-                for key in _keys(activity):
-                    self._found.setdefault(key, {}).update(_changes(activity))
-        return bool(self._found)
+                for identifier in _identifiers(activity):
+                    self._changes.setdefault(identifier, {}).update(_changes(activity))
+        return bool(self._changes)
 
     def match(self, operations: Iterable[Operation]) -> Iterator[tuple[Operation, RejectedOperation]]:
-        """Find the operations whose changes failed."""
+        """Yield the operations whose changes failed, each with the reason."""
         for operation in operations:
-            changes = self._found.get(operation.key.partition("\0")[0])
+            changes = self._changes.get(operation.order_key.partition("\0")[0])
             if not changes:
                 continue
             values = operation.values()
-            # Others write to the workspace, too: ours is what wanted this value.
+            # Other systems write to the workspace too. A change is ours if the row has the refused value.
             ours = {
-                name: change for name, change in changes.items() if _is_text_of(values.get(name), change.to)
+                name: change
+                for name, change in changes.items()
+                if _may_display_as(values.get(name), change.to)
             }
             if ours:
-                yield operation, _error(ours)
+                yield operation, _rejected(ours)
 
 
-def _kinds(query: Query) -> list[str]:
-    """Name the activities that tell of failed changes."""
-    if isinstance(query, PeopleQuery):
-        return ["failed_attribute_change"]
-    if isinstance(query, ObjectsQuery):
-        return [f"_o:{query.object_type_id}:failed_attribute_change"]
-    return ["relationship_failed_attribute_change", f"_r:{query.object_type_id}:failed_attribute_change"]
-
-
-def _newest(app: AppClient, kind: str) -> str:
+def _newest_id(app: AppClient, kind: str) -> str:
     return next((activity.id for activity in app.activities(kind)), "")
 
 
-def _keys(activity: Activity) -> set[str]:
-    """Say how an operation's key may name what an activity is about."""
-    names = activity.customer_identifiers
-    keys = {activity.customer_id, activity.object_id}
-    if names:
-        keys |= {names.id, names.email and names.email.lower()}
-    return {key for key in keys if key}
+def _identifiers(activity: Activity) -> set[str]:
+    """Return the identifiers of the person or object of an activity, in the form of an order key."""
+    person = activity.customer_identifiers
+    identifiers = {activity.customer_id, activity.object_id}
+    if person:
+        identifiers |= {person.id, person.email and person.email.lower()}
+    return {identifier for identifier in identifiers if identifier}
 
 
 def _changes(activity: Activity) -> dict[str, _Change]:
@@ -104,12 +96,12 @@ def _changes(activity: Activity) -> dict[str, _Change]:
         return {}
 
 
-def _is_text_of(value: object, text: str) -> bool:
-    """Tell whether a text may be how Customer.io shows a value; other than texts it shows in its own way."""
+def _may_display_as(value: object, text: str) -> bool:
+    """Return whether Customer.io may display a value as this text. Only texts are displayed unchanged."""
     return value is not None and (not isinstance(value, str) or not text or value.lower() == text.lower())
 
 
-def _error(changes: dict[str, _Change]) -> RejectedOperation:
+def _rejected(changes: dict[str, _Change]) -> RejectedOperation:
     (field, first), *others = changes.items()
     messages = [
         first.error or f"Customer.io did not change {field}",

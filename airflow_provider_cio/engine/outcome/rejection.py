@@ -15,18 +15,18 @@ class Rejection:
     """One refused row.
 
     Args:
-        query: The query it came from: ``people``.
-        row: Its place in the query's result, from 1.
-        identifier: The person's or the object's identifier, empty when the row has none.
-        field: What is at fault, as a path: ``identifiers.id``, ``attributes.plan``.
+        query: The kind of its query, such as ``people``.
+        row_index: The index of the row in the query's result, from 1.
+        identifier: The identifier of the person or the object; empty where the row has none.
+        field: The path of the value that was refused: ``identifiers.id``, ``attributes.plan``.
         reason: ``required``, ``invalid``, ``too_large``, ``duplicate``, ``failed_attribute_change``, or
-            Customer.io's own word.
-        message: A sentence for people. Holds no values of the row.
-        values: The row, by column; people's data, which belongs into the report and nowhere else.
+            another reason that Customer.io gives.
+        message: A sentence for people. A sentence of Customer.io can quote values of the row.
+        values: The values of the row, by column. They are people's data, for the report only.
     """
 
     query: str
-    row: int
+    row_index: int
     identifier: str
     field: str
     reason: str
@@ -35,21 +35,21 @@ class Rejection:
 
 
 class Report(Protocol):
-    """Where rejections go."""
+    """Receives the rejections of a run."""
 
     def expect(self, columns: list[str]) -> None:
-        """Be told, before anything else, which columns the queries have."""
+        """Receive the names of all columns of the queries. Called once, before the first rejection."""
 
     def add(self, rejection: Rejection) -> None:
-        """Keep a rejection."""
+        """Add a rejection."""
 
 
 class Rejections(list[Rejection]):
-    """A report in memory, for when rejections are few."""
+    """A report in memory, for a small number of rejections."""
 
     def expect(self, columns: list[str]) -> None:
-        """Nothing to prepare."""
+        """Do nothing: each rejection holds the names of its columns."""
 
     def add(self, rejection: Rejection) -> None:
-        """Keep a rejection."""
+        """Add a rejection."""
         self.append(rejection)

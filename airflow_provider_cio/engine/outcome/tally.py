@@ -1,4 +1,4 @@
-"""Counting what becomes of the rows of one query."""
+"""Counts what happens to the rows of one query."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: A log that tells that a run is alive, and does not grow with it.
+#: Often enough to show that a run is alive, and rare enough that the log of a long run stays short.
 _SECONDS_BETWEEN_LINES = 30
 
 
 class Tally:
-    """Keeps a query's counts in the summary true, and passes its rejections on.
+    """Counts the rows of a query in the summary, and passes its rejections to the report.
 
     Args:
-        query: The query's name.
-        summary: Gets the query's counts.
-        report: Gets its rejections.
-        on_accepted: Told of the operations that Customer.io accepted.
+        query: The kind of the query.
+        summary: Receives the counts.
+        report: Receives the rejections.
+        on_accepted: Called with the operations that Customer.io accepted.
     """
 
     def __init__(
@@ -45,38 +45,38 @@ class Tally:
         self._on_accepted = on_accepted
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
-    def read(self, rows: int) -> None:
-        """Count rows that came from the source, and now and then log how far the run has come."""
-        self._counts.read += rows
+    def add_read(self, row_count: int) -> None:
+        """Count rows that were read, and log the progress of the run now and then."""
+        self._counts.read += row_count
         if time.monotonic() >= self._next_line:
             log.info("%s so far: %s", self._query, self._counts)
             self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
-    def reject(self, rejection: Rejection) -> None:
-        """Count a refused row."""
+    def add_rejection(self, rejection: Rejection) -> None:
+        """Count a refused row and report it."""
         self._counts.failed += 1
         self._report.add(rejection)
 
-    def settle(self, verdicts: Verdicts) -> None:
-        """Count operations whose fate is known."""
+    def add_verdicts(self, verdicts: Verdicts) -> None:
+        """Count the verdicts on a batch."""
         self._counts.imported += len(verdicts.accepted)
         if self._on_accepted:
             self._on_accepted(verdicts.accepted)
-        for operation, error in verdicts.rejected:
-            self.reject(self._rejection(operation, error))
+        for operation, rejected in verdicts.rejected:
+            self.add_rejection(self._rejection(operation, rejected))
 
-    def take_back(self, operation: Operation, error: RejectedOperation) -> None:
-        """Count an operation as rejected after all that was accepted and not applied."""
+    def add_failed_change(self, operation: Operation, rejected: RejectedOperation) -> None:
+        """Count an operation as rejected that Customer.io accepted and then did not apply."""
         self._counts.imported -= 1
-        self.reject(self._rejection(operation, error))
+        self.add_rejection(self._rejection(operation, rejected))
 
-    def _rejection(self, operation: Operation, error: RejectedOperation) -> Rejection:
+    def _rejection(self, operation: Operation, rejected: RejectedOperation) -> Rejection:
         return Rejection(
             self._query,
-            operation.row,
+            operation.row_index,
             operation.identifier,
-            error.field,
-            error.reason,
-            error.message,
+            rejected.field,
+            rejected.reason,
+            rejected.message,
             operation.values(),
         )

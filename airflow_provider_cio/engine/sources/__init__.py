@@ -1,7 +1,18 @@
-"""Where rows come from."""
+"""Where rows come from: the protocol of a source, and a folder for each kind of database."""
 
-from airflow_provider_cio.engine.sources.postgres.reading import Row, Rows
-from airflow_provider_cio.engine.sources.postgres.source import PostgresSource, Snapshot
-from airflow_provider_cio.engine.sources.postgres.types import Column
+from airflow_provider_cio.engine.sources.column import Column, Kind
+from airflow_provider_cio.engine.sources.protocol import Row, Rows, Snapshot, Source, Timestamps
+from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK, DEFAULT_OVERLAP, Watermark
 
-__all__ = ["Column", "PostgresSource", "Row", "Rows", "Snapshot"]
+__all__ = [
+    "DEFAULT_MAX_LOOKBACK",
+    "DEFAULT_OVERLAP",
+    "Column",
+    "Kind",
+    "Row",
+    "Rows",
+    "Snapshot",
+    "Source",
+    "Timestamps",
+    "Watermark",
+]

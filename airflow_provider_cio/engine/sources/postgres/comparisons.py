@@ -1,24 +1,23 @@
-"""Comparisons with the last sync time that mean something else than people expect.
+"""Warnings about comparisons with the last sync time that can miss rows.
 
-What a comparison means depends on the column's type, which only Postgres knows: it locks the tables of a
-query that it has planned, so their columns can be looked up by name.
+The meaning of a comparison depends on the type of the column, which only Postgres knows. Postgres locks the
+tables of a query that it has planned, so the types of their columns can be looked up by name.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from airflow_provider_cio.engine.sources.postgres.types import is_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_provider_cio.engine.sources.postgres.source import Snapshot
-    from airflow_provider_cio.engine.sources.postgres.types import Column
+    from airflow_provider_cio.engine.sources.column import Column
 
-#: ``updated_at >= to_timestamp(…)``, with the cast behind it, if any.
-_COMPARED = re.compile(
+#: Matches ``updated_at >= to_timestamp(…)``, with the cast that may follow.
+_COMPARISON = re.compile(
     r'("[^"]+"|[\w$]+)\s*(>=?)\s*(?:pg_catalog\.)?to_timestamp\s*\([^()]*\)(\s*::\s*date\b)?', re.IGNORECASE
 )
 
@@ -31,36 +30,42 @@ WHERE pid = pg_backend_pid() AND attname = %s
 _NAIVE = "timestamp without time zone"
 
 
-def find_warnings(query: str, columns: list[Column], snapshot: Snapshot) -> list[str]:
-    """Find what a query may not mean.
+def comparison_warnings(
+    query: str,
+    columns: Sequence[Column],
+    rows_of: Callable[[LiteralString, str], list[tuple[Any, ...]]],
+    time_zone: str,
+) -> list[str]:
+    """Return warnings about a query that has been opened in a snapshot.
 
     Args:
-        query: The query; it has been opened in the snapshot.
+        query: The query.
         columns: Its columns.
-        snapshot: Where it was opened.
+        rows_of: Runs a statement of ours in the snapshot and returns its rows.
+        time_zone: The session's time zone.
     """
-    naive = {column.name for column in columns if column.postgres_type.startswith(_NAIVE)}
+    naive = {column.name for column in columns if column.declared_type.startswith(_NAIVE)}
     warnings: dict[str, None] = {}
-    for name, operator, cast in _COMPARED.findall(query):
+    for name, operator, cast in _COMPARISON.findall(query):
         column = name.strip('"') if name.startswith('"') else name.lower()
-        types = {shown for (shown,) in snapshot.rows_of(_TYPES, column)}
-        warnings |= dict.fromkeys(_of_dates(column, operator, cast) if "date" in types else ())
+        types = {type_name for (type_name,) in rows_of(_TYPES, column)}
+        warnings |= dict.fromkeys(_date_warnings(column, operator, cast) if "date" in types else ())
         if _NAIVE in types:
             naive.add(column)
-    if naive and not is_utc(snapshot.time_zone):
+    if naive and not is_utc(time_zone):
         names = ", ".join(sorted(naive))
         warnings[
             f"{names}: of type timestamp without time zone, which Postgres reads as the time"
-            f" in {snapshot.time_zone} here. If the column holds UTC, give the connection the extra"
+            f" in {time_zone} here. If the column holds UTC, give the connection the extra"
             ' {"options": "-c timezone=UTC"}.'
         ] = None
     return list(warnings)
 
 
-def _of_dates(column: str, operator: str, cast: str) -> Iterator[str]:
-    """Say when a comparison with a date misses what changes later on the same day."""
+def _date_warnings(column: str, operator: str, cast: str) -> Iterator[str]:
+    """Yield a warning if a comparison with a date misses rows that change later on the same day."""
     if operator != ">=" or not cast:
         yield (
-            f"{column}: of type date, so a row that changes later on the day of a run is missed by the next."
+            f"{column}: of type date, so the next run misses a row that changes later on the day of a run."
             f" Write {column} >= to_timestamp({{{{ last_sync_time }}}})::date"
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from itertools import islice
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
@@ -20,10 +20,9 @@ from airflow_provider_cio.engine.sources.postgres.errors import source_error, va
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from airflow_provider_cio.engine.sources.column import Column
     from airflow_provider_cio.engine.sources.postgres.session import Session
-    from airflow_provider_cio.engine.sources.postgres.types import Column
-
-Row: TypeAlias = tuple[Any, ...]
+    from airflow_provider_cio.engine.sources.protocol import Row
 
 #: The largest chunk: 5,000 rows of 10 columns, or 166 of 300, and fewer where values are long. Larger ones
 #: are not faster.
@@ -40,7 +39,7 @@ _SAMPLED = 4
 _ARRAY_WEIGHT = 8
 
 
-class Rows:
+class PostgresRows:
     """The rows of a query.
 
     Args:
@@ -49,7 +48,7 @@ class Rows:
         columns: Their columns.
     """
 
-    def __init__(self, session: Session, cursor: str, columns: list[Column]) -> None:
+    def __init__(self, session: Session, cursor: str, columns: Sequence[Column]) -> None:
         self.columns = columns
         self._session = session
         self._cursor = cursor

@@ -14,23 +14,23 @@ import psycopg
 from psycopg import sql
 
 from airflow_provider_cio.engine.sources.lexemes import without_semicolon
+from airflow_provider_cio.engine.sources.postgres.comparisons import comparison_warnings
 from airflow_provider_cio.engine.sources.postgres.errors import query_error, source_error
-from airflow_provider_cio.engine.sources.postgres.reading import Rows
+from airflow_provider_cio.engine.sources.postgres.reading import PostgresRows
 from airflow_provider_cio.engine.sources.postgres.session import Session
 from airflow_provider_cio.engine.sources.postgres.types import describe_columns
 from airflow_provider_cio.engine.sources.postgres.values import register_loaders
-from airflow_provider_cio.engine.sources.postgres.watermark import (
-    DEFAULT_MAX_LOOKBACK,
-    Watermark,
-    read_watermark,
-)
+from airflow_provider_cio.engine.sources.postgres.watermark import read_watermark
+from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from airflow_provider_cio.engine.queries import Timestamps
-    from airflow_provider_cio.engine.sources.postgres.types import Column
+    from airflow_provider_cio.engine.sources.column import Column
+    from airflow_provider_cio.engine.sources.postgres.types import PostgresColumn
+    from airflow_provider_cio.engine.sources.protocol import Timestamps
+    from airflow_provider_cio.engine.sources.watermark import Watermark
 
 _SETTINGS: tuple[LiteralString, ...] = (
     # Plan for all rows: by default a cursor is planned for its first tenth, often with nested loops.
@@ -76,7 +76,7 @@ class PostgresSource:
             self._session.cancel()
 
     @contextmanager
-    def snapshot(self, stored: int = 0) -> Iterator[Snapshot]:
+    def snapshot(self, stored: int = 0) -> Iterator[PostgresSnapshot]:
         """Open a read-only view of the database as it is now.
 
         Leaving it by an error takes a few seconds at most, whatever the network does.
@@ -101,7 +101,7 @@ class PostgresSource:
             raise
         session.close()
 
-    def _begin(self, session: Session, stored: int) -> Snapshot:
+    def _begin(self, session: Session, stored: int) -> PostgresSnapshot:
         connection = session.connection
         # Before the snapshot: what is committed between the two is then seen by the next run.
         watermark = read_watermark(
@@ -120,10 +120,10 @@ class PostgresSource:
             "SELECT pg_backend_pid(), current_setting('TimeZone')"
         ).fetchone() or (None, "")
         session.backend = backend
-        return Snapshot(session, watermark, time_zone)
+        return PostgresSnapshot(session, watermark, time_zone)
 
 
-class Snapshot:
+class PostgresSnapshot:
     """The database at one moment.
 
     Attributes:
@@ -137,13 +137,8 @@ class Snapshot:
         self.watermark = watermark
         self.time_zone = time_zone
 
-    @property
-    def next_last_sync_time(self) -> int | None:
-        """The last sync time for the next run, in Unix seconds; None where the stored one has to stay."""
-        return self.watermark.next_last_sync_time
-
     @contextmanager
-    def read(self, query: str, *, first: int | None = None) -> Iterator[Rows]:
+    def read(self, query: str, *, first: int | None = None) -> Iterator[PostgresRows]:
         """Run a query and give its rows, as they come.
 
         Args:
@@ -162,7 +157,11 @@ class Snapshot:
             name = f"customerio_{next(self._numbers)}"
             wrapped = _wrapped(query, columns, first)
             self._declare(name, wrapped, query, before=wrapped.as_string().find(without_semicolon(query)))
-        yield Rows(self._session, name, columns)
+        yield PostgresRows(self._session, name, columns)
+
+    def comparison_warnings(self, query: str, columns: Sequence[Column]) -> list[str]:
+        """Return warnings about comparisons with the last sync time that can miss rows."""
+        return comparison_warnings(query, columns, self.rows_of, self.time_zone)
 
     def rows_of(self, statement: LiteralString, *arguments: Any) -> list[tuple[Any, ...]]:
         """Ask Postgres about itself: give all rows of our own statement, none if the role may not ask."""
@@ -180,11 +179,11 @@ class Snapshot:
 
     def _declare(
         self, name: str, statement: sql.SQL | sql.Composed, query: str, *, before: int
-    ) -> list[Column]:
+    ) -> list[PostgresColumn]:
         """Open a cursor at the server, which computes rows as they are fetched, and describe its columns."""
         head = sql.SQL("DECLARE {} NO SCROLL CURSOR FOR ").format(sql.Identifier(name))
 
-        def declare() -> list[Column]:
+        def declare() -> list[PostgresColumn]:
             connection = self._session.connection
             # Binary makes it the extended protocol, which takes one statement only.
             connection.execute(head + statement, binary=True)
@@ -218,7 +217,7 @@ def _check_text(query: str) -> None:
         )
 
 
-def _wrapped(query: str, columns: list[Column], first: int | None) -> sql.Composed:
+def _wrapped(query: str, columns: list[PostgresColumn], first: int | None) -> sql.Composed:
     """Put the query into one that casts columns and, when only so many are wanted, has fewer rows."""
     comma = sql.SQL(", ")
     names = [sql.Identifier(f"column_{column_index}") for column_index in range(len(columns))]

@@ -1,18 +1,18 @@
-"""How a value of Postgres becomes a value of JSON.
+"""Loaders that turn values of Postgres into values of JSON.
 
-psycopg's own loaders serve booleans, integers, doubles, numerics and texts. Added here: dates and times
-become Unix seconds without passing through `datetime`, which ends at the year 9999; a real keeps the
-digits that it is shown with; JSON is passed through unread. A type that has no JSON form of its own is
-read as text, by a cast in the query (see `sources.types`).
+psycopg's own loaders read booleans, integers, doubles, numerics and text. The loaders here add the rest:
+
+* Dates and times become Unix seconds. They do not pass through `datetime`, which ends with the year 9999.
+* A real keeps the digits that Postgres displays.
+* JSON is passed through unread.
+
+Types without a JSON form of their own are cast to text in the query (see `types`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 import socket
-from decimal import Decimal
-from itertools import accumulate
 from math import isfinite
 from struct import Struct
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,7 @@ from psycopg.pq import Format
 if TYPE_CHECKING:
     from psycopg.abc import AdaptContext, Buffer
 
-    from airflow_provider_cio.engine.queries import Timestamps
-
-TEXTS = frozenset({"text", "varchar", "bpchar", "name", "uuid"})
-INTEGERS = frozenset({"int2", "int4", "int8", "oid"})
-TIMES = frozenset({"date", "timestamp", "timestamptz"})
-FRACTIONS = frozenset({"float4", "float8", "numeric"})
-JSON = frozenset({"json", "jsonb"})
-#: Types with a JSON form of their own, alone or in arrays.
-NATIVE = TEXTS | INTEGERS | TIMES | FRACTIONS | JSON | {"bool", "bytea", "inet"}
-#: How deep JSON may be nested: deeper, it is longer than the 1,000 bytes that Customer.io takes anyway.
-JSON_LEVELS = 500
+    from airflow_provider_cio.engine.sources.protocol import Timestamps
 
 _float32 = Struct("!f")
 #: Digits after which every real is the same again.
@@ -57,10 +47,6 @@ _INFINITE_MICROSECONDS = (2**63 - 1, -(2**63))
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: ISO 8601 and `datetime` know the years 1 to 9999.
 _ISO_SECONDS = range(-62_135_596_800, 253_402_300_800)
-
-_read_json = msgspec.json.Decoder(msgspec.Raw).decode
-#: All of a JSON text but its brackets.
-_NO_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[^]["{}]++', re.DOTALL)
 
 
 class _Real(Loader):
@@ -170,32 +156,3 @@ def register_loaders(context: AdaptContext, timestamps: Timestamps) -> None:
     }
     for name, loader in loaders.items():
         context.adapters.register_loader(name, loader)
-
-
-def finite(value: Any) -> Any:
-    """Return the value with every NaN and infinity in it replaced by None: JSON has no such numbers."""
-    if isinstance(value, list):
-        return [finite(element) for element in value]
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, Decimal):
-        return value if value.is_finite() else None
-    return value
-
-
-def json_fault(value: Any) -> str | None:
-    """Say why JSON that Postgres accepts would make its whole batch unreadable; None if it would not."""
-    text = msgspec.json.encode(value)
-    if len(text) > 2 * JSON_LEVELS and _levels(text) > JSON_LEVELS:
-        return f"is JSON of more than {JSON_LEVELS} levels"
-    try:
-        _read_json(text)
-    except msgspec.DecodeError:
-        return r"has half of a character in its JSON, such as \ud83d without the \ude00 that belongs to it"
-    return None
-
-
-def _levels(text: bytes) -> int:
-    """Count how deep a JSON text is nested."""
-    brackets = _NO_BRACKETS.sub(b"", text)
-    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)

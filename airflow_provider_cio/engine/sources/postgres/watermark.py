@@ -9,22 +9,17 @@ is harmless, missing one is not.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
+
+from airflow_provider_cio.engine.sources.watermark import DEFAULT_OVERLAP, Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
 log = logging.getLogger(__name__)
-
-#: Seconds subtracted where starts of transactions are hidden: most transactions of applications are shorter.
-DEFAULT_OVERLAP = 60
-#: Seconds by which one forgotten transaction may hold the last sync time back; beyond it, every run would
-#: send hours of changes again.
-DEFAULT_MAX_LOOKBACK = 3600
 
 #: Classes of SQLSTATE by which a server says that it does not have, or does not allow, what is asked for.
 _NOT_AVAILABLE = ("0A", "3F", "42")
@@ -70,20 +65,6 @@ _SUBSCRIPTIONS: LiteralString = """
 SELECT count(*) FROM pg_subscription
 WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-@dataclass(frozen=True)
-class Watermark:
-    """The last sync time for the next run.
-
-    Args:
-        next_last_sync_time: Unix seconds; None where the source's clock is not known, and the stored one
-            has to stay.
-        warnings: What a person should know about it, a sentence or two each.
-    """
-
-    next_last_sync_time: int | None
-    warnings: list[str]
 
 
 def read_watermark(
