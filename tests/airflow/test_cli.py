@@ -201,7 +201,7 @@ def test_preview_shows_rows_operations_and_refusals_and_sends_nothing(
     for part in ("id integer", "day date", "The first 2 rows", "1 2", "2 3", '"id": "2"'):
         assert part in " ".join(done.stdout.split())
     assert "1 of these rows would be refused" in done.stdout
-    assert "attributes.email invalid email is no address" in " ".join(done.stdout.split())
+    assert "attributes.email invalid email is not a valid address" in " ".join(done.stdout.split())
 
 
 def test_preview_names_what_has_to_be_renamed(
