@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.output import say, step
-from demo.sample_database import COMPANIES, KNOWN_EMAIL, MEMBERSHIPS, PEOPLE, SIGNUPS, create_sample_database
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
-from local.processes import LocalError, signals_held_back
+from local.processes import LocalError, deferred_signals
+from local.sample_database import COMPANIES, KNOWN_EMAIL, MEMBERSHIPS, PEOPLE, SIGNUPS, create_sample_database
 from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def show_where_to_look(deployment: Deployment) -> None:
 
 def _start_workspace(running: ExitStack) -> EmulatedWorkspace:
     try:
-        with signals_held_back():  # until it can be stopped
+        with deferred_signals():  # until it can be stopped
             return running.enter_context(EmulatedWorkspace())
     except RuntimeError as error:
         raise LocalError(f"The workspace did not start: {error}") from error

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_cio.engine import Status
 from demo.deployment import COMPANIES_DAG, PEOPLE_DAG, SIGNUPS_DAG
 from demo.output import headline, say, step, title
-from demo.sample_database import (
+from local.processes import LocalError
+from local.sample_database import (
     COMPANIES,
     MEMBERSHIPS,
     MISTAKES,
@@ -19,7 +20,6 @@ from demo.sample_database import (
     first_person,
     log_in,
 )
-from local.processes import LocalError
 
 if TYPE_CHECKING:
     from demo.deployment import Deployment

@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: its three components as processes, its metadata in SQLite."""
+"""A real Airflow on this machine: three components as processes, and metadata in SQLite."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ _COMPONENTS = {
     "dag-processor": ["dag-processor"],
 }
 _START_SECONDS = 120
-_STOP_SECONDS = 3  # the scheduler waits for running tasks, which may take for ever
+_STOP_SECONDS = 3  # the scheduler waits for running tasks, which may never end
 _CACHE = Path(__file__).parent.parent / ".cache"
 _TASK_PROCESS = re.compile(r"airflow worker -- [0-9a-f-]{36}")
 
 
 class LocalAirflow:
-    """An Airflow that runs inside a `with` block, with a metadata database of its own.
+    """An Airflow that runs inside a `with` block, with its own metadata database.
 
-    It listens on 127.0.0.1 only. Nothing of the surrounding Airflow configuration is taken over.
+    It listens on 127.0.0.1 only, and ignores `AIRFLOW_…` variables of the environment.
 
     Args:
-        home: Its AIRFLOW_HOME: an empty folder, created if missing; keeps database and logs afterwards.
-        dags_folder: Where its DAGs are.
-        connections: Connection id to the fields of the connection, as `AIRFLOW_CONN_…` takes them in JSON.
+        home: Its AIRFLOW_HOME: an empty folder, created if it does not exist. Database and logs stay there.
+        dags_folder: Its DAGs folder.
+        connections: Connection id to the fields of the connection, for `AIRFLOW_CONN_…` in JSON.
         environment: More environment variables for all components, such as `AIRFLOW__…` settings.
 
     Attributes:
         url: Base URL of the UI and of the API.
         username: Name of the administrator.
         password: Password of the administrator.
-        client: The administrator's use of the API.
+        client: A client of the API, logged in as the administrator.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LocalAirflow:
             self.url, username=self.username, password=self.password, check=self.check
         )
         self._environment = {
-            **_surroundings(),
+            **_environment_without_airflow(),
             **self._settings(dags_folder),
             **{
                 f"AIRFLOW_CONN_{name.upper()}": json.dumps(fields)
@@ -84,7 +84,7 @@ class LocalAirflow:
         """Create the metadata database, start the components and wait until all are healthy.
 
         Raises:
-            LocalError: A component did not start; with the end of its log.
+            LocalError: A component did not start. The message has the end of its log.
         """
         try:
             self._prepare_home()
@@ -104,7 +104,7 @@ class LocalAirflow:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop all components and the tasks that run."""
+        """Stop all components and running tasks."""
         self._stop()
 
     def start(self, component: str) -> None:
@@ -118,24 +118,24 @@ class LocalAirflow:
         )
 
     def stop(self, component: str) -> None:
-        """Stop a component and what it has started, tasks included."""
+        """Stop a component and its descendants, tasks included."""
         stop_all([self._processes.pop(component)], seconds=_STOP_SECONDS)
 
     def check(self) -> None:
-        """Do nothing if all started components run.
+        """Check that all started components run.
 
         Raises:
-            LocalError: One has ended; with the end of its log.
+            LocalError: A component has ended. The message has the end of its log.
         """
         for process in self._processes.values():
             process.check()
 
     def log(self, component: str) -> Path:
-        """The file with the output of a component."""
+        """Return the log file of a component."""
         return self.home / f"{component}.log"
 
     def task_processes(self) -> list[psutil.Process]:
-        """The processes that execute a task's code at this moment, one per task."""
+        """Return the processes that execute a task's code at this moment, one for each task."""
         members = self._processes["scheduler"].members()
         return [process for process in members if _TASK_PROCESS.search(" ".join(process.cmdline()))]
 
@@ -175,13 +175,13 @@ class LocalAirflow:
 
     def _prepare_home(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "airflow.cfg").touch()  # else each component writes one with all defaults
+        (self.home / "airflow.cfg").touch()  # otherwise each component writes a file with all defaults
         passwords = {self.username: self.password}
         (self.home / "passwords.json").write_text(json.dumps(passwords))
         template = _CACHE / f"airflow-{version('apache-airflow-core')}.db"
         if not template.exists():
             self._create_database()
-            _keep(self._database, template)
+            _store_template(self._database, template)
         else:
             shutil.copyfile(template, self._database)
 
@@ -194,13 +194,13 @@ class LocalAirflow:
             raise LocalError(f"Airflow could not create its database {self._database}.\n{log_tail(log)}")
 
 
-def _surroundings() -> dict[str, str]:
-    """This process's environment without anything that configures Airflow."""
+def _environment_without_airflow() -> dict[str, str]:
+    """Return this process's environment without the variables that configure Airflow."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
 
 
-def _keep(database: Path, template: Path) -> None:
-    """Copy a fresh database for the next time; creating one takes longer than all else."""
+def _store_template(database: Path, template: Path) -> None:
+    """Store a copy of an empty database for the next start: creating the database is the slowest step."""
     template.parent.mkdir(exist_ok=True)
     unfinished = template.with_suffix(f".{secrets.token_hex(4)}")
     shutil.copyfile(database, unfinished)

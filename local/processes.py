@@ -1,4 +1,4 @@
-"""Child processes that leave nothing behind: each in a session of its own, with its output in a log file."""
+"""Child processes that leave nothing behind. Each has its own session and writes to a log file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How a person or the system asks a program to end: Ctrl-C, kill, a closed terminal.
+# The signals that ask a program to end: Ctrl-C, kill, a closed terminal.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _LOG_TAIL_LINES = 25
@@ -28,26 +28,26 @@ _KILL_SECONDS = 5
 
 
 class LocalError(RuntimeError):
-    """Something on this machine did not come up, or stopped, or answered otherwise than it should.
+    """A local server did not start, stopped, or returned an error.
 
-    The message is for a person: it says what happened and where to look.
+    The message is shown to a person. It names what happened and where to look.
     """
 
 
 class LocalProcess:
-    """A child process, running since construction.
+    """A child process that starts when it is constructed.
 
-    It leads a session of its own, so a Ctrl-C at the terminal does not reach it before its owner decides, and
-    whatever it starts can be found again, even what it orphans.
+    It leads its own session. So Ctrl-C at the terminal does not reach it before its owner decides to stop it,
+    and all of its descendants can be found, including orphans.
 
     Args:
-        name: What a person calls it, used in messages.
+        name: Name of the process in messages.
         command: The program and its arguments.
-        log: File that gets its stdout and stderr, appended.
-        environment: The whole environment; None inherits this process's.
-        folder: Working directory; None inherits.
+        log: File to which its stdout and stderr are appended.
+        environment: The whole environment; None inherits this process's environment.
+        folder: Working directory; None inherits this process's folder.
         user: System user to run as; needs root.
-        stop_signal: What asks it to stop in good order.
+        stop_signal: The signal that starts an orderly shutdown.
     """
 
     def __init__(
@@ -78,31 +78,31 @@ class LocalProcess:
         self.pid = self._process.pid
 
     def check(self) -> None:
-        """Do nothing if it runs.
+        """Check that the process runs.
 
         Raises:
-            LocalError: It has ended; with the tail of its log.
+            LocalError: The process has ended. The message has the end of its log.
         """
         status = self._process.poll()
         if status is not None:
-            raise LocalError(f"{self.name} has ended with exit status {status}.\n{log_tail(self.log)}")
+            raise LocalError(f"{self.name} ended with exit status {status}.\n{log_tail(self.log)}")
 
     def members(self) -> list[psutil.Process]:
-        """The live processes of its session: itself and what it started, orphans included."""
+        """Return the live processes of its session: itself and its descendants, orphans included."""
         return [process for process in psutil.process_iter() if _is_alive_in_session(process, self.pid)]
 
-    def ask_to_stop(self) -> None:
-        """Send the stop signal, to the process alone: it knows best how to stop its children."""
+    def request_stop(self) -> None:
+        """Send the stop signal to the process alone, which then stops its children."""
         if self._process.poll() is None:
             self._process.send_signal(self.stop_signal)
 
     def wait(self, seconds: float) -> None:
-        """Wait for its end, at most this long, and say nothing if that was not enough."""
+        """Wait until the process ends, or until the given number of seconds has passed."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(max(seconds, 0))
 
     def kill(self) -> None:
-        """End it and the rest of its session at once, also what starts meanwhile."""
+        """Kill every process of its session, including those that start in the meantime."""
         deadline = time.monotonic() + _KILL_SECONDS
         while (members := self.members()) and time.monotonic() < deadline:
             for member in members:
@@ -113,8 +113,8 @@ class LocalProcess:
 
 
 @contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Let stop signals take effect only afterwards (in the main thread: others get no signals)."""
+def deferred_signals() -> Iterator[None]:
+    """Defer stop signals until the end of the block. Does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -127,21 +127,21 @@ def signals_held_back() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        for held_back in received:
-            signal.raise_signal(held_back)
+        for deferred in received:
+            signal.raise_signal(deferred)
 
 
 def stop_all(processes: Iterable[LocalProcess], *, seconds: float = 6) -> None:
-    """Stop the processes, all at the same time, and everything they started; no signal interrupts this.
+    """Stop processes and their descendants, all at the same time. Signals do not interrupt it.
 
     Args:
-        processes: What to stop; it does no harm if some have ended already.
-        seconds: How long they may take for it before they are killed.
+        processes: The processes to stop. Some may have ended already.
+        seconds: Seconds they may take before they are killed.
     """
     processes = list(processes)
-    with signals_held_back():
+    with deferred_signals():
         for process in processes:
-            process.ask_to_stop()
+            process.request_stop()
         deadline = time.monotonic() + seconds
         for process in processes:
             process.wait(deadline - time.monotonic())
@@ -152,31 +152,31 @@ def stop_all(processes: Iterable[LocalProcess], *, seconds: float = 6) -> None:
 def wait_until(
     condition: Callable[[], T | None], *, what: str, seconds: float, check: Callable[[], None] = lambda: None
 ) -> T:
-    """Ask again and again until there is an answer.
+    """Call a condition until it returns a true value.
 
     Args:
-        condition: Returns the answer, or None (or False) as long as there is none.
-        what: What is waited for: it "did not happen within 60 s".
-        seconds: How long to wait at most.
-        check: Called between the questions; raises if waiting has become pointless.
+        condition: Returns a true value when the wait is over.
+        what: The awaited event, as the subject of "… did not happen within 60 s".
+        seconds: The longest wait, in seconds.
+        check: Called after each attempt; raises when further waiting is pointless.
 
     Returns:
-        The first answer.
+        The first true value.
 
     Raises:
-        LocalError: There was none in time.
+        LocalError: The time is over.
     """
     deadline = time.monotonic() + seconds
-    while not (answer := condition()):
+    while not (result := condition()):
         check()
         if time.monotonic() > deadline:
             raise LocalError(f"{what} did not happen within {seconds:g} s.")
         time.sleep(_POLL_SECONDS)
-    return answer
+    return result
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
+    """Return a free TCP port of 127.0.0.1."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -184,9 +184,9 @@ def free_port() -> int:
 
 
 def log_tail(log: Path) -> str:
-    """The last lines of a log under a line that says which log it is."""
+    """Return the last lines of a log, below a line with its path."""
     if not log.exists():
-        return f"It left no log: {log} does not exist."
+        return f"There is no log: {log} does not exist."
     lines = log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
     return "\n".join([f"The end of {log}:", *(f"    {line}" for line in lines)])
 

@@ -1,4 +1,4 @@
-"""A Customer.io workspace of one's own: the emulator, and the little that one asks it oneself."""
+"""A Customer.io workspace on this machine: the emulator with a few calls that read it back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from local.processes import LocalError
 
 
 class EmulatedWorkspace(EmulatorProcess):
-    """An emulator that runs inside a `with` block. It listens on 127.0.0.1 only."""
+    """An emulator that runs inside a `with` block and listens on 127.0.0.1 only."""
 
     def airflow_connection(self) -> dict[str, object]:
-        """The fields of an Airflow connection to it, as `AIRFLOW_CONN_…` takes them in JSON."""
+        """Return the fields of an Airflow connection to the workspace, for `AIRFLOW_CONN_…` in JSON."""
         return {
             "conn_type": "customerio",
             "host": self.url,
@@ -24,36 +24,36 @@ class EmulatedWorkspace(EmulatorProcess):
         }
 
     def identify(self, person: str, *, email: str) -> None:
-        """Create a person, as another system of the company would.
+        """Create a person with an id and an email address, as another system of the company would.
 
         Raises:
-            LocalError: The workspace refuses.
+            LocalError: The workspace refused the request.
         """
         self._request("PUT", f"/api/v1/customers/{person}", auth=self.auth, json={"email": email})
 
     def attributes(self, person: str) -> dict[str, Any]:
-        """What it knows about the person with this id.
+        """Return the attributes of the person with this id.
 
         Raises:
-            LocalError: It does not know them.
+            LocalError: There is no such person.
         """
-        found = self._look(f"/v1/customers/{person}/attributes?id_type=id")
+        found = self._get(f"/v1/customers/{person}/attributes?id_type=id")
         return dict(found["customer"]["attributes"])
 
     def segment_sizes(self) -> dict[str, int]:
-        """Segments by name, and how many people are in each."""
+        """Return the number of people in each segment, by the name of the segment."""
         return {
-            segment["name"]: self._look(f"/v1/segments/{segment['id']}/customer_count")["count"]
-            for segment in self._look("/v1/segments")["segments"]
+            segment["name"]: self._get(f"/v1/segments/{segment['id']}/customer_count")["count"]
+            for segment in self._get("/v1/segments")["segments"]
         }
 
-    def _look(self, path: str) -> Any:
+    def _get(self, path: str) -> Any:
         return self._request("GET", path, headers=self.app_headers).json()
 
-    def _request(self, method: str, path: str, **how: Any) -> requests.Response:
+    def _request(self, method: str, path: str, **options: Any) -> requests.Response:
         with requests.Session() as session:
-            session.trust_env = False  # no proxy of the surroundings leads to this machine
-            response = session.request(method, self.url + path, timeout=30, **how)
+            session.trust_env = False  # a proxy of the environment cannot reach this machine
+            response = session.request(method, self.url + path, timeout=30, **options)
         if not response.ok:
             raise LocalError(
                 f"The workspace refused {method} {path}: HTTP {response.status_code}, {response.text[:500]}"

@@ -30,7 +30,7 @@ _ALLOWED = 15
 #: Seconds of silence that a run bears here, and those of the second connection that looks what is wrong.
 _SILENCE, _LOOK = 10, 5
 _PRELUDE = f"""\
-from airflow_provider_cio.engine.sources import session
+from airflow_provider_cio.engine.sources.postgres import session
 session.SILENCE_SECONDS, session._LOOK_SECONDS = {_SILENCE}, {_LOOK}
 """
 _SPEC = """\

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from demo.sample_database import create_sample_database, log_in
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
+from local.sample_database import create_sample_database, log_in
 from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:

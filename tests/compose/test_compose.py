@@ -472,7 +472,7 @@ def test_the_demo_refuses_empty_keys(service: str) -> None:
 
 def test_the_source_is_filled_when_it_is_created() -> None:
     """The source database runs the sample script when it starts for the first time."""
-    assert mounts("demo-source")["/docker-entrypoint-initdb.d/sample.sql"]["source"] == "./demo/sample.sql"
+    assert mounts("demo-source")["/docker-entrypoint-initdb.d/sample.sql"]["source"] == "./local/sample.sql"
 
 
 @pytest.mark.parametrize(("section", "option"), settings())

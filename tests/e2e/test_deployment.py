@@ -15,7 +15,10 @@ import pytest
 import requests
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from demo.sample_database import (
+from local.airflow import LocalAirflow
+from local.postgres import LocalPostgres
+from local.processes import wait_until
+from local.sample_database import (
     KNOWN_EMAIL,
     MISTAKES,
     PEOPLE,
@@ -24,9 +27,6 @@ from demo.sample_database import (
     create_sample_database,
     log_in,
 )
-from local.airflow import LocalAirflow
-from local.postgres import LocalPostgres
-from local.processes import wait_until
 from local.workspace import EmulatedWorkspace
 from tests.integration.conftest import LocalWorkspace
 

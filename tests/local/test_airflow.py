@@ -64,7 +64,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
 
 
 def test_runs_a_dag(airflow: LocalAirflow) -> None:
-    """A run has the given connections and environment; its XCom, variable and log can be read."""
+    """A run has the given connections and environment. Its XCom, variable and log can be read."""
     client = airflow.client
     run = client.trigger(DAG_ID, {"sleep": 0.1})
     assert client.wait_for_run(DAG_ID, run) == "success"
@@ -84,7 +84,7 @@ def test_sets_variables(airflow: LocalAirflow) -> None:
 
 
 def test_finds_the_processes_of_running_tasks(airflow: LocalAirflow) -> None:
-    """The process of a running task can be found, and killed: the run fails."""
+    """The process of a running task can be found and killed. The run then fails."""
     run = airflow.client.trigger(DAG_ID, {"sleep": 600})
     (process,) = wait_until(airflow.task_processes, what="The start of the task", seconds=180)
     os.kill(process.pid, signal.SIGKILL)
@@ -92,13 +92,13 @@ def test_finds_the_processes_of_running_tasks(airflow: LocalAirflow) -> None:
     assert airflow.task_processes() == []
 
 
-def test_says_why_a_dag_does_not_come(airflow: LocalAirflow) -> None:
+def test_waiting_for_a_broken_dag_raises_its_import_error(airflow: LocalAirflow) -> None:
     """Waiting for a DAG that cannot be imported ends with the import error."""
     with pytest.raises(LocalError, match="No module named 'no_such_module'"):
         airflow.client.wait_for_dag("broken", seconds=1)
 
 
-def test_says_what_airflow_refuses(airflow: LocalAirflow) -> None:
+def test_a_refused_request_raises_the_reason(airflow: LocalAirflow) -> None:
     """An error of the API names request, status and reason."""
     with pytest.raises(LocalError, match=r"POST /api/v2/dags/unknown/dagRuns: HTTP 404.*not found"):
         airflow.client.trigger("unknown")
@@ -112,11 +112,11 @@ def test_a_running_task_does_not_outlive_airflow(airflow: LocalAirflow) -> None:
     assert not is_alive(process)
 
 
-def test_says_why_a_component_does_not_start(tmp_path: Path) -> None:
-    """The message names the component and quotes its log; the other components do not stay."""
+def test_a_component_that_does_not_start_raises_its_log(tmp_path: Path) -> None:
+    """The message names the component and quotes its log. The other components are stopped."""
     settings = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "nonsense://"}
     airflow = LocalAirflow(tmp_path / "home", dags_folder=tmp_path, environment=settings)
     before = set(psutil.Process().children(recursive=True))
-    with pytest.raises(LocalError, match=r"Airflow's [a-z-]+ has ended with exit status 1(.|\n)*nonsense"):
+    with pytest.raises(LocalError, match=r"Airflow's [a-z-]+ ended with exit status 1(.|\n)*nonsense"):
         airflow.__enter__()
     assert [child for child in psutil.Process().children(recursive=True) if child not in before] == []

@@ -1,4 +1,4 @@
-"""The sample database: created by `sample.sql`, and changed by its application now and then."""
+"""The sample database: the tables of `sample.sql`, and changes as its application would make them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ COMPANIES = 400
 MEMBERSHIPS = 6_000
 SIGNUPS = 500
 MISTAKES = 4
-"""Sign-ups that cannot be imported before somebody corrects them."""
+"""Number of sign-ups that cannot be imported until they are corrected."""
 KNOWN_EMAIL = "grace@example.org"
-"""An address in one of them, which has to belong to somebody else in the workspace."""
+"""The address of one of them. It must belong to another person in the workspace."""
 
 _SCRIPT = Path(__file__).with_name("sample.sql")
 
 
 def create_sample_database(connection: psycopg.Connection) -> None:
-    """Create the tables and their rows, in an empty database."""
+    """Create the tables and their rows in an empty database."""
     connection.execute(_SCRIPT.read_bytes())
 
 
 def log_in(connection: psycopg.Connection, count: int) -> None:
-    """Let the first people, this many, log in once more: it changes their rows, as of now."""
+    """Add a login to the first people, and set `updated_at` of their rows to now.
+
+    Args:
+        connection: A connection to the sample database.
+        count: Number of people.
+    """
     connection.execute(
         """
         UPDATE people SET logins = logins + 1, last_login_at = now(), updated_at = now()
@@ -37,7 +42,7 @@ def log_in(connection: psycopg.Connection, count: int) -> None:
 
 
 def correct_signups(connection: psycopg.Connection) -> None:
-    """Correct the mistakes in the sign-ups, as of now."""
+    """Correct the mistakes in the sign-ups, and set `updated_at` of their rows to now."""
     connection.execute(
         """
         UPDATE signups SET
@@ -49,7 +54,7 @@ def correct_signups(connection: psycopg.Connection) -> None:
 
 
 def first_person(connection: psycopg.Connection) -> tuple[int, int]:
-    """The id of the first of the people, and how often they have logged in."""
+    """Return the id of the first person and their number of logins."""
     row = connection.execute("SELECT id, logins FROM people ORDER BY id LIMIT 1").fetchone()
     if row is None:
         raise LookupError("The sample database has no people.")

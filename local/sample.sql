@@ -1,6 +1,6 @@
--- A software company's people, its customers' companies, who works where, and who signed up for its newsletter.
--- The same rows every time: 5,000 people, 400 companies, 6,000 memberships, 500 sign-ups. Nothing in here has changed
--- since the end of 2025.
+-- The database of a software company: people, companies, memberships of people in companies, and sign-ups for its
+-- newsletter. The rows are the same every time: 5,000 people, 400 companies, 6,000 memberships, 500 sign-ups. All
+-- changes are from before 2026.
 
 CREATE TYPE plan AS ENUM ('free', 'starter', 'business', 'enterprise');
 
@@ -54,7 +54,7 @@ CREATE TABLE signups (
     updated_at    timestamptz NOT NULL
 );
 
--- A number from 0 up to, but not including, `size`, fixed by the row and by what it is for.
+-- A number from 0 to `size` - 1 that depends on the row and on the purpose only.
 CREATE FUNCTION pg_temp.pick(row_number bigint, purpose text, size integer) RETURNS integer
 LANGUAGE sql IMMUTABLE
 RETURN (('x' || substr(md5(purpose || row_number), 1, 7))::bit(28)::integer) % size;
@@ -107,7 +107,7 @@ CROSS JOIN LATERAL (
         pg_temp.choice(n, 'last', '{Adler,Bauer,Castro,Demir,Eriksen,Fischer,Garcia,Haddad,Ito,Jensen,Kaya,Lopez,Moreau,Novak,Okafor,Patel,Rossi,Sato,Tanaka,Weber}') AS last_name
 ) AS names;
 
--- Everyone works somewhere, and every fifth person somewhere else as well.
+-- Each person works for one company, and every fifth person for a second one.
 INSERT INTO memberships
 SELECT
     1000 + n,
@@ -121,8 +121,8 @@ FROM generate_series(1, 5000) AS n
 CROSS JOIN generate_series(0, 1) AS second
 WHERE second = 0 OR n % 5 = 0;
 
--- Typed from the cards that visitors of a fair filled in, with mistakes on four lines: an address that is none, a card
--- without its number, remarks over 1,000 bytes, and the address of somebody whom the workspace knows already.
+-- Typed from the cards that visitors of a fair filled in, with mistakes on four lines: an invalid address, a card
+-- without a number, remarks over 1,000 bytes, and an address that belongs to another person in the workspace.
 INSERT INTO signups
 SELECT
     n,
@@ -146,7 +146,7 @@ CROSS JOIN LATERAL (
 
 DROP FUNCTION pg_temp.choice, pg_temp.pick;
 
--- What a sync asks for every time: who has changed since?
+-- For the condition of every sync: the rows that changed since the last one.
 CREATE INDEX ON companies (updated_at);
 CREATE INDEX ON people (updated_at);
 CREATE INDEX ON memberships (updated_at);

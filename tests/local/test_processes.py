@@ -23,7 +23,7 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
 print("ready", child.pid, flush=True)
 time.sleep(600)
 """
-# A child that ends at once and leaves a grandchild behind.
+# A child that ends at once and leaves an orphan.
 CARELESS = """
 import subprocess, sys
 print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid, flush=True)
@@ -45,8 +45,8 @@ def read_log(tmp_path: Path) -> str:
     return wait_until((tmp_path / "child.log").read_text, what="A line in the log", seconds=60)
 
 
-def test_kills_what_does_not_stop_and_its_children(tmp_path: Path) -> None:
-    """A process that ignores SIGTERM is killed, with a child that has left its process group."""
+def test_stubborn_processes_and_their_children_are_killed(tmp_path: Path) -> None:
+    """A process that ignores SIGTERM is killed, with its child in another process group."""
     process = start(tmp_path, STUBBORN)
     grandchild = int(read_log(tmp_path).split()[1])
     stop_all([process], seconds=0.3)
@@ -54,8 +54,8 @@ def test_kills_what_does_not_stop_and_its_children(tmp_path: Path) -> None:
     assert not is_alive(grandchild)
 
 
-def test_finds_orphans(tmp_path: Path) -> None:
-    """What a process started is stopped even if the process itself ended before."""
+def test_orphans_are_stopped(tmp_path: Path) -> None:
+    """The children of a process are stopped even if the process itself ended before."""
     process = start(tmp_path, CARELESS)
     orphan = int(read_log(tmp_path))
     process.wait(10)
@@ -64,11 +64,11 @@ def test_finds_orphans(tmp_path: Path) -> None:
     assert not is_alive(orphan)
 
 
-def test_says_why_a_process_has_ended(tmp_path: Path) -> None:
+def test_a_process_that_ended_raises_its_log(tmp_path: Path) -> None:
     """The message names the process, its exit status and its log, and quotes the log's end."""
     process = start(tmp_path, "import sys; sys.exit('no disk left')")
     process.wait(10)
-    with pytest.raises(LocalError, match="the child has ended with exit status 1") as raised:
+    with pytest.raises(LocalError, match="the child ended with exit status 1") as raised:
         process.check()
     assert str(tmp_path / "child.log") in str(raised.value)
     assert "no disk left" in str(raised.value)
@@ -76,7 +76,7 @@ def test_says_why_a_process_has_ended(tmp_path: Path) -> None:
 
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
-    """Let SIGINT interrupt, also in a test run that was started in the background and ignores it."""
+    """Restore Python's handler of SIGINT: a test run that is started in the background ignores the signal."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
@@ -84,7 +84,7 @@ def _interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_interruptible")
 def test_stopping_is_not_interrupted(tmp_path: Path) -> None:
-    """A Ctrl-C while processes are being stopped takes effect when they are stopped."""
+    """Ctrl-C during `stop_all` takes effect when all processes are stopped."""
     process = start(tmp_path, STUBBORN)
     read_log(tmp_path)
     ctrl_c = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
@@ -95,11 +95,11 @@ def test_stopping_is_not_interrupted(tmp_path: Path) -> None:
 
 
 def test_waiting_ends_with_a_message() -> None:
-    """What was waited for, and how long, is in the message."""
+    """The message names the awaited event and the seconds."""
     with pytest.raises(LocalError, match=r"The end of the world did not happen within 0\.2 s"):
         wait_until(lambda: None, what="The end of the world", seconds=0.2)
 
 
 def test_free_ports_differ() -> None:
-    """Two components get two ports."""
+    """Successive calls return different ports."""
     assert len({free_port() for _ in range(5)}) == 5
