@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_cio.engine.delivery.workspace import WorkspaceWithSegments
-    from airflow_provider_cio.engine.mapping.query import Identifier, Nulls
+    from airflow_provider_cio.engine.mapping.operations import Identifier
+    from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.sources import Timestamps
 
 _numbers = itertools.count()

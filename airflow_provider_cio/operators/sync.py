@@ -61,7 +61,8 @@ if TYPE_CHECKING:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
     from airflow.sdk.types import TaskInstanceKey
 
-    from airflow_provider_cio.engine.mapping.query import Identifier, Nulls
+    from airflow_provider_cio.engine.mapping.operations import Identifier
+    from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.sources import Timestamps
     from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.http import HttpClient

@@ -27,7 +27,7 @@ from airflow_provider_cio.errors import QueryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.engine.mapping.query import Identifier
+    from airflow_provider_cio.engine.mapping.operations import Identifier
     from airflow_provider_cio.track import TrackClient
     from airflow_provider_cio.track.rejected_operation import RejectedOperation
     from tests.conftest import Database

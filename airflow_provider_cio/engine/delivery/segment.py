@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_cio.engine.delivery.workspace import WorkspaceWithSegments
-    from airflow_provider_cio.engine.mapping.operations import Operation
-    from airflow_provider_cio.engine.mapping.query import Identifier
+    from airflow_provider_cio.engine.mapping.operations import Identifier, Operation
     from airflow_provider_cio.track import AppClient
 
 _SCHEMA = "CREATE TABLE people (id_type TEXT, person TEXT, PRIMARY KEY (id_type, person)) WITHOUT ROWID"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_cio.engine.mapping.query import Identifier
+    from airflow_provider_cio.engine.mapping.operations import Identifier
     from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_cio.engine.mapping.mapper import Values
-    from airflow_provider_cio.engine.mapping.query import Identifier, Nulls
+    from airflow_provider_cio.engine.mapping.operations import Identifier
+    from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.outcome.rejection import Rejection
     from airflow_provider_cio.engine.sources import Column, Row

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.outcome.rejection import Rejection
     from airflow_provider_cio.engine.sources import Column
 
-#: The columns that can identify a person.
-Identifier = Literal["id", "email"]
 #: What a NULL attribute does: remove the attribute, or leave it as it was.
 Nulls = Literal["remove", "skip"]
 
