@@ -19,7 +19,7 @@ from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections,
 from airflow_provider_cio.engine import Status as RunStatus
 from airflow_provider_cio.engine.delivery import lanes
 from airflow_provider_cio.errors import TransientError
-from airflow_provider_cio.track import rate_limiter
+from airflow_provider_cio.track import backoff
 from local.postgres import LocalPostgres
 from torture.scenario import BrokenPromiseError, expect
 from torture.workspace import Workspace
@@ -90,7 +90,7 @@ def run(trial: Trial) -> str:
         LocalPostgres(trial.folder) as postgres,
         Workspace() as workspace,
         patch.object(lanes, "BATCH_BYTES", _BATCH_BYTES),
-        patch.object(rate_limiter, "FIRST_BACKOFF", _FIRST_BACKOFF),
+        patch.object(backoff, "FIRST_BACKOFF", _FIRST_BACKOFF),
     ):
         with postgres.connect() as connection:
             fillers = ", ".join(

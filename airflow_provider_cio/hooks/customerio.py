@@ -22,7 +22,7 @@ from airflow_provider_cio.settings import (
     Number,
 )
 from airflow_provider_cio.track import APP_REGIONS, REGIONS, AppClient, TrackClient
-from airflow_provider_cio.track.address import checked_url
+from airflow_provider_cio.track.address import validate_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,7 +170,7 @@ class CustomerIOHook(BaseHook):
         if not extra.app_api_key:
             return None
         with self._named("app_api_key or app_host"):
-            app_host = self._checked_url("app_host", extra.app_host)
+            app_host = self._validate_base_url("app_host", extra.app_host)
             return AppClient(
                 api_key=extra.app_api_key,
                 base_url=app_host or self._base_url(connection) or APP_REGIONS[extra.region],
@@ -201,11 +201,11 @@ class CustomerIOHook(BaseHook):
         url = connection.host or ""
         if url and connection.port:
             url = f"{url.rstrip('/')}:{connection.port}"
-        return self._checked_url("host", url)
+        return self._validate_base_url("host", url)
 
-    def _checked_url(self, field: str, url: str) -> str:
+    def _validate_base_url(self, field: str, url: str) -> str:
         try:
-            return url and checked_url(url)
+            return url and validate_base_url(url)
         except AddressError as error:
             raise self._wrong(field, str(error)) from None
 

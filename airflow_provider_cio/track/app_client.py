@@ -1,25 +1,27 @@
-"""The App API: what a sync needs to see of a workspace, its segments and what did not become of changes."""
+"""The client of the App API, which syncs use for segments and for changes that were not applied."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 from requests.auth import AuthBase
 
-from airflow_provider_cio.errors import AddressError, ConfigurationError, CredentialsError, SyncError
+from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.settings import REQUEST_TIMEOUT, RETRY_FOR
-from airflow_provider_cio.track.address import checked_key
+from airflow_provider_cio.track.address import validate_key
 from airflow_provider_cio.track.bounds import (
     ACTIVITY_PAGES,
     ACTIVITY_SECONDS,
     APP_RESPONSE_BYTES,
     EMPTY_ACTIVITY_PAGES,
 )
-from airflow_provider_cio.track.http import Answer, HttpClient
+from airflow_provider_cio.track.http import HttpClient
 from airflow_provider_cio.track.limits import ACTIVITIES_PER_PAGE, APP_REQUESTS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
 
     import requests
 
+    from airflow_provider_cio.track.response import ApiResponse
 
 log = logging.getLogger(__name__)
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A segment: ``manual``, or made of rules (``dynamic``)."""
+    """A segment. Its type is ``manual``, or ``dynamic`` if rules decide who is in it."""
 
     id: int
     name: str
@@ -40,14 +43,14 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class Identifiers(msgspec.Struct, frozen=True):
-    """What names a person."""
+    """The identifiers of a person."""
 
     id: str | None = None
     email: str | None = None
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """Something that happened in the workspace."""
+    """An entry of the workspace's activity log."""
 
     id: str
     customer_id: str | None = None
@@ -56,47 +59,26 @@ class Activity(msgspec.Struct, frozen=True):
     data: Any = None
 
 
-class _Segments(msgspec.Struct):
-    segments: list[Segment]
-
-
-class _Segment(msgspec.Struct):
-    segment: Segment
-
-
-class _Activities(msgspec.Struct):
-    activities: list[Activity] | None = None
-    next: str | None = None
-
-
-class _Refusal(msgspec.Struct):
-    """The body of a refusal: one of the two is there."""
-
-    errors: list[dict[str, Any]] = []
-    meta: dict[str, Any] = {}
-
-
-class _Bearer(AuthBase):
-    def __init__(self, key: str, workspace_id: str) -> None:
-        self._headers = {"Authorization": f"Bearer {key}"}
-        if workspace_id:
-            self._headers["X-Workspace-Id"] = workspace_id
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request
-
-
 class AppClient(HttpClient):
-    """Looks into one workspace. What holds for every request is said in `HttpClient`.
+    """Read from one workspace and create segments. See `HttpClient` for rate limit, retries and errors.
 
     Args:
         api_key: An App API key, or the token of a service account.
         base_url: Scheme and host, such as ``https://api.customer.io``.
-        workspace_id: The workspace, for the token of a service account, which may have several.
-        timeout: Seconds that one request may take, from the connection to the last byte of the answer.
-        retry_for: Seconds for which one request is repeated before its error is raised.
+        workspace_id: The workspace, if `api_key` is the token of a service account with several workspaces.
+        timeout: Seconds for one request, as in `HttpClient`.
+        retry_for: Seconds for which a request is repeated, as in `HttpClient`.
     """
+
+    _API: ClassVar[str] = "App API"
+    _ADDRESS_HINT: ClassVar[str] = (
+        "Correct app_host of the connection. If app_host is empty, correct host, which is its default."
+    )
+    _CREDENTIALS: ClassVar[str] = "App API key"
+    _CREDENTIALS_HINT: ClassVar[str] = (
+        "Correct app_api_key of the connection, and app_host if it is set. Keys are in Customer.io under"
+        " Settings > API Credentials. The token of a service account also needs workspace_id."
+    )
 
     def __init__(
         self,
@@ -109,122 +91,147 @@ class AppClient(HttpClient):
     ) -> None:
         super().__init__(
             base_url=base_url,
-            auth=_Bearer(checked_key("App API key", api_key), workspace_id),
+            auth=_BearerAuth(validate_key("App API key", api_key), workspace_id),
             max_requests_per_second=APP_REQUESTS_PER_SECOND,
             max_concurrent_requests=1,
             timeout=timeout,
             retry_for=retry_for,
-            answer_bytes=APP_RESPONSE_BYTES,
+            max_response_bytes=APP_RESPONSE_BYTES,
         )
 
     def segments(self) -> list[Segment]:
-        """List all segments.
+        """Return all segments.
 
         Raises:
-            ConfigurationError: A person has to correct the key, the address, TLS or a proxy.
-            TransientError: No answer came, or none that the API documents.
+            ConfigurationError: The key, the address, TLS or a proxy is not configured correctly.
+            TransientError: No documented response arrived within `retry_for`.
         """
-        return self._call("GET", "/v1/segments", _read_segments)
+        return self._call("GET", "/v1/segments", _parse_segments)
 
     def create_segment(self, name: str) -> Segment:
         """Create an empty manual segment.
 
-        Names are not unique in Customer.io. So when an answer was lost, the segment is looked for before the
-        request is repeated.
+        Names are not unique in Customer.io, and a request whose response was lost can have created the
+        segment. So a repeated request is preceded by a search for the segment.
+
+        Args:
+            name: The name of the segment.
 
         Raises:
-            ConfigurationError: Customer.io does not accept the name, or as `segments`.
-            TransientError: As `segments`.
+            ConfigurationError: Customer.io does not accept the name, or as for `segments`.
+            TransientError: As for `segments`.
         """
         description = "People that a sync from Postgres imported"
         body = msgspec.json.encode({"segment": {"name": name, "description": description}})
-        tried = False
+        attempts = itertools.count(1)
 
         def attempt() -> Segment:
-            nonlocal tried
-            if tried:
-                for segment in self._attempt("GET", "/v1/segments", _read_segments):
-                    if (segment.name, segment.type) == (name, "manual"):
-                        return segment
-            tried = True
-            return self._attempt("POST", "/v1/segments", read, body=body)
+            if next(attempts) > 1 and (created := self._find_manual_segment(name)):
+                return created
+            return self._attempt("POST", "/v1/segments", partial(_parse_created_segment, name), body=body)
 
-        def read(answer: Answer) -> Segment:
-            if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
-                refusal = answer.decode(_Refusal)
-                if refusal.errors or refusal.meta:
-                    raise ConfigurationError(
-                        f"Customer.io does not create a segment named {name!r} ({answer.status})."
-                        " Choose another name, or create the segment in Customer.io and give its id."
-                    )
-            if answer.status != HTTPStatus.OK:
-                raise answer.undocumented()
-            return answer.decode(_Segment).segment
+        return self._retry(attempt)
 
-        return self._repeat(attempt)
+    def _find_manual_segment(self, name: str) -> Segment | None:
+        segments = self._attempt("GET", "/v1/segments", _parse_segments)
+        return next((each for each in segments if (each.name, each.type) == (name, "manual")), None)
 
-    def activities(self, kind: str) -> Iterator[Activity]:
-        """List what happened, the newest first; the next page is asked for when it is needed.
+    def activities(self, activity_type: str) -> Iterator[Activity]:
+        """Yield the activities of a type, the newest first, and request each page when it is needed.
 
-        The list is bounded in pages and in seconds; a warning tells when it was cut.
+        The pages and the seconds are bounded. A warning is logged if a bound ends the iteration.
 
         Args:
-            kind: Such as ``failed_attribute_change``.
+            activity_type: Customer.io's name, such as ``failed_attribute_change``.
 
         Raises:
-            ConfigurationError, TransientError: As `segments`.
+            ConfigurationError, TransientError: As for `segments`.
         """
         end = time.monotonic() + ACTIVITY_SECONDS
-        start = ""
-        seen = {start}
-        empty = 0
+        cursor = ""
+        seen_cursors = {cursor}
+        empty_pages = 0
         for _ in range(ACTIVITY_PAGES):
-            params = {"type": kind, "limit": ACTIVITIES_PER_PAGE, **({"start": start} if start else {})}
-            page = self._call("GET", "/v1/activities", _read_activities, params=params)
+            page = self._activity_page(activity_type, cursor)
             yield from page.activities or []
             if not page.next:
                 return
-            start = page.next
-            empty = 0 if page.activities else empty + 1
-            if start in seen:
-                reason = "the same page came again"
+            cursor = page.next
+            empty_pages = 0 if page.activities else empty_pages + 1
+            if cursor in seen_cursors:
+                reason = "Customer.io returned the same page again"
                 break
-            if empty == EMPTY_ACTIVITY_PAGES:
-                reason = f"{empty} pages in a row had no activities"
+            if empty_pages == EMPTY_ACTIVITY_PAGES:
+                reason = f"{empty_pages} consecutive pages had no activities"
                 break
             if time.monotonic() > end:
-                reason = f"more than {ACTIVITY_SECONDS:g} s had passed"
+                reason = f"reading took more than {ACTIVITY_SECONDS:g} s"
                 break
-            seen.add(start)
+            seen_cursors.add(cursor)
         else:
-            reason = f"{ACTIVITY_PAGES} pages were read"
+            reason = f"the bound of {ACTIVITY_PAGES} pages was reached"
         log.warning(
-            "The activity log (%s) was not read to its end: %s. Changes that Customer.io accepted and then"
-            " did not apply may be missing in the report. The activity log in Customer.io has all of them.",
-            kind,
+            "The activity log (%s) was not read to its end: %s. The report may lack changes that Customer.io"
+            " accepted and then did not apply. The activity log in Customer.io has all of them.",
+            activity_type,
             reason,
         )
 
-    def _check_access(self, status: int, path: str) -> SyncError:
-        if status == HTTPStatus.NOT_FOUND:
-            return AddressError(
-                f"{self._origin} has no App API, or nothing at {path} (404). Check app_host of the"
-                " connection, and host, which app_host defaults to."
+    def _activity_page(self, activity_type: str, cursor: str) -> _ActivityPage:
+        params: dict[str, Any] = {"type": activity_type, "limit": ACTIVITIES_PER_PAGE}
+        if cursor:
+            params["start"] = cursor
+        return self._call("GET", "/v1/activities", _parse_activities, params=params)
+
+
+class _BearerAuth(AuthBase):
+    def __init__(self, key: str, workspace_id: str) -> None:
+        self._headers = {"Authorization": f"Bearer {key}"}
+        if workspace_id:
+            self._headers["X-Workspace-Id"] = workspace_id
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+
+class _Segments(msgspec.Struct):
+    segments: list[Segment]
+
+
+class _CreatedSegment(msgspec.Struct):
+    segment: Segment
+
+
+class _ActivityPage(msgspec.Struct):
+    activities: list[Activity] | None = None
+    next: str | None = None
+
+
+class _Refusal(msgspec.Struct):
+    """The body of a refusal, which has one of the two."""
+
+    errors: list[dict[str, Any]] = []
+    meta: dict[str, Any] = {}
+
+
+def _parse_segments(response: ApiResponse) -> list[Segment]:
+    return response.decode_ok(_Segments).segments
+
+
+def _parse_created_segment(name: str, response: ApiResponse) -> Segment:
+    if response.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
+        refusal = response.decode(_Refusal)
+        if refusal.errors or refusal.meta:
+            raise ConfigurationError(
+                f"Customer.io refused to create a segment named {name!r} ({response.status})."
+                " Choose another name, or create the segment in Customer.io and use its id."
             )
-        return CredentialsError(
-            f"Customer.io refused the App API key ({status}). Check app_api_key of the"
-            " connection, and app_host if it is set; keys are in Customer.io under"
-            " Settings > API Credentials. The token of a service account also needs workspace_id."
-        )
+    return response.decode_ok(_CreatedSegment).segment
 
 
-def _read_segments(answer: Answer) -> list[Segment]:
-    if answer.status != HTTPStatus.OK:
-        raise answer.undocumented()
-    return answer.decode(_Segments).segments
-
-
-def _read_activities(answer: Answer) -> _Activities:
-    if answer.status != HTTPStatus.OK or "activities" not in answer.decode(dict[str, msgspec.Raw]):
-        raise answer.undocumented()
-    return answer.decode(_Activities)
+def _parse_activities(response: ApiResponse) -> _ActivityPage:
+    page = response.decode_ok(_ActivityPage)
+    if "activities" not in response.body_keys():
+        raise response.undocumented()
+    return page

@@ -1,68 +1,51 @@
-"""The Track API: one method a call, every answer turned into a verdict or an error."""
+"""The client of the Track API, which syncs send their operations to."""
 
 from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 from requests.auth import HTTPBasicAuth
 
-from airflow_provider_cio.errors import AddressError, CredentialsError, RefusedError, SyncError, TooLargeError
+from airflow_provider_cio.errors import RefusedError, TooLargeError, UnavailableError
 from airflow_provider_cio.settings import CONCURRENT_REQUESTS, REQUEST_TIMEOUT, REQUESTS_PER_SECOND, RETRY_FOR
-from airflow_provider_cio.track.address import checked_key
+from airflow_provider_cio.track.address import validate_key
 from airflow_provider_cio.track.bounds import TRACK_RESPONSE_BYTES
-from airflow_provider_cio.track.http import Answer, HttpClient
+from airflow_provider_cio.track.http import HttpClient
 from airflow_provider_cio.track.region import RegionAnswer
 from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-class _Error(msgspec.Struct):
-    """Customer.io's word on one operation. It may leave out any part, or give null."""
-
-    batch_index: int | None = None
-    reason: str | None = None
-    field: str | None = None
-    message: str | None = None
-
-    def item(self) -> RejectedOperation:
-        index = -1 if self.batch_index is None else self.batch_index
-        return RejectedOperation(index, self.reason or "", self.field or "", self.message or "")
-
-
-class _Errors(msgspec.Struct):
-    """The body of an answer to a batch that is not a plain success."""
-
-    errors: list[_Error] | None
-
-
-class _Meta(msgspec.Struct):
-    errors: list[str] | None = None
-    error: str | None = None
-
-
-class _Complaint(msgspec.Struct):
-    """The body of a 400 of the older part of the API."""
-
-    meta: _Meta
+    from airflow_provider_cio.track.response import ApiResponse
 
 
 class TrackClient(HttpClient):
-    """Sends operations to one workspace. What holds for every request is said in `HttpClient`.
+    """Send operations to one workspace. See `HttpClient` for rate limit, retries and errors.
 
     Args:
         site_id: The workspace's Site ID.
-        api_key: Its Track API key.
+        api_key: The workspace's Track API key.
         base_url: Scheme and host, such as ``https://track.customer.io``.
-        max_requests_per_second: The pace (see Customer.io's limits: 1,000 a second, not strictly enforced).
-        max_concurrent_requests: How many connections to keep.
-        timeout: Seconds that one request may take, from the connection to the last byte of the answer.
-        retry_for: Seconds for which one request is repeated before its error is raised.
+        max_requests_per_second: The rate limit. Customer.io publishes 1,000, which is not strictly enforced.
+        max_concurrent_requests: The number of connections to keep open.
+        timeout: Seconds for one request, as in `HttpClient`.
+        retry_for: Seconds for which a request is repeated, as in `HttpClient`.
     """
+
+    _API: ClassVar[str] = "Track API"
+    _ADDRESS_HINT: ClassVar[str] = (
+        "Leave the host of the connection empty, or set it to the base URL of the Track API."
+        " If the sync names a segment by its id, check the id."
+    )
+    _CREDENTIALS: ClassVar[str] = "credentials"
+    _CREDENTIALS_HINT: ClassVar[str] = (
+        "Correct Site ID and Track API key (login and password) of the connection. Both are in Customer.io"
+        " under Settings > API Credentials."
+    )
 
     def __init__(
         self,
@@ -77,124 +60,147 @@ class TrackClient(HttpClient):
     ) -> None:
         super().__init__(
             base_url=base_url,
-            auth=HTTPBasicAuth(checked_key("Site ID", site_id), checked_key("Track API key", api_key)),
+            auth=HTTPBasicAuth(validate_key("Site ID", site_id), validate_key("Track API key", api_key)),
             max_requests_per_second=max_requests_per_second,
             max_concurrent_requests=max_concurrent_requests,
             timeout=timeout,
             retry_for=retry_for,
-            answer_bytes=TRACK_RESPONSE_BYTES,
+            max_response_bytes=TRACK_RESPONSE_BYTES,
         )
 
     def region(self) -> RegionAnswer:
-        """Ask which region the credentials belong to; either region's host answers.
+        """Return the region of the workspace. The host of either region answers.
 
         Raises:
-            CredentialsError: The credentials are refused.
-            AddressError: The host does not speak the Track API.
-            ConfigurationError: TLS or a proxy has to be set up.
-            TransientError: No answer came, or none that the API documents.
+            CredentialsError: Customer.io refuses the credentials.
+            AddressError: The host is not a Track API.
+            ConfigurationError: TLS or a proxy is not configured correctly.
+            TransientError: No documented response arrived within `retry_for`.
         """
-        return self._call("GET", "/api/v1/accounts/region", _read_region)
+        return self._call("GET", "/api/v1/accounts/region", _parse_region)
 
     def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
-        """Send a batch and return the operations that were rejected; all others were accepted.
+        """Send a batch and return its rejected operations. All others were accepted.
 
         Args:
-            operations: JSON of each; together at most `limits.BATCH_BYTES` long.
+            operations: The JSON of each operation; together at most `limits.BATCH_BYTES`.
 
         Raises:
-            RefusedError: The request was refused (400, 413); no operation counts as accepted.
-            ConfigurationError: A person has to correct the connection, TLS or a proxy.
-            TransientError: No verdict came although the request was repeated for ``retry_for`` seconds.
+            RefusedError: The whole request was refused (400, 413). No operation was accepted.
+            ConfigurationError: The connection, TLS or a proxy is not configured correctly.
+            TransientError: No verdict arrived within `retry_for`.
         """
         body = b'{"batch":[' + b",".join(operations) + b"]}"
-        return self._call("POST", "/api/v2/batch", partial(_read_verdicts, len(operations)), body=body)
+        return self._call("POST", "/api/v2/batch", partial(_parse_verdicts, len(operations)), body=body)
 
     def add_to_segment(self, segment: int, id_type: Literal["id", "email"], people: Sequence[str]) -> None:
-        """Add people to a manual segment; Customer.io ignores those that it does not know.
+        """Add people to a manual segment. Customer.io ignores people that do not exist.
 
         Args:
-            segment: The segment's number.
-            id_type: How people are named.
-            people: Their ids or e-mail addresses, at most `limits.SEGMENT_PEOPLE`.
+            segment: The id of the segment.
+            id_type: The identifier that `people` holds.
+            people: Ids or email addresses, at most `limits.SEGMENT_PEOPLE`.
 
         Raises:
-            RefusedError: There is no such segment, or it is no manual one.
-            ConfigurationError, TransientError: As `send_batch`.
+            RefusedError: The segment does not exist or is not manual.
+            ConfigurationError, TransientError: As for `send_batch`.
         """
         path = f"/api/v1/segments/{segment}/add_customers"
         body = msgspec.json.encode({"ids": people})
-        self._call("POST", path, _read_addition, body=body, params={"id_type": id_type})
-
-    def _check_access(self, status: int, path: str) -> SyncError:
-        if status == HTTPStatus.NOT_FOUND:
-            return AddressError(
-                f"{self._origin} has no Track API, or nothing at {path} (404). Leave the host of the"
-                " connection empty, or give the base URL of the Track API. Where a segment is given by"
-                " its id, check the id."
-            )
-        return CredentialsError(
-            f"Customer.io refused the credentials ({status}). Check Site ID and Track API key"
-            " of the connection; they are in Customer.io under Settings > API Credentials."
-        )
+        self._call("POST", path, _parse_added, body=body, params={"id_type": id_type})
 
 
-def _read_region(answer: Answer) -> RegionAnswer:
-    if answer.status != HTTPStatus.OK:
-        raise answer.undocumented()
-    return answer.decode(RegionAnswer)
+class _OperationError(msgspec.Struct):
+    """An error in a response to a batch. The response can omit each field or set it to null."""
+
+    batch_index: int | None = None
+    reason: str | None = None
+    field: str | None = None
+    message: str | None = None
+
+    def to_rejected_operation(self) -> RejectedOperation:
+        index = -1 if self.batch_index is None else self.batch_index
+        return RejectedOperation(index, self.reason or "", self.field or "", self.message or "")
 
 
-def _read_verdicts(count: int, answer: Answer) -> list[RejectedOperation]:
-    """Read the answer to a batch of so many operations."""
-    match answer.status:
-        case HTTPStatus.OK | HTTPStatus.MULTI_STATUS:
-            if not answer.decode(dict[str, msgspec.Raw]) and answer.status == HTTPStatus.OK:
-                return []
-            errors = [error.item() for error in answer.decode(_Errors).errors or []]
-            if not errors and answer.status != HTTPStatus.OK:
-                raise answer.undocumented()
-            if not _name_operations(errors, count):
-                raise answer.undocumented()
-            return errors
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            raise TooLargeError
-        case HTTPStatus.BAD_REQUEST:
-            raise _refusal(answer, count)
-    raise answer.undocumented()
+class _BatchErrors(msgspec.Struct):
+    """The body of a response with errors of operations."""
+
+    errors: list[_OperationError] | None
 
 
-def _refusal(answer: Answer, count: int) -> RefusedError:
-    """Understand a 400: errors of operations, or of the whole. What is neither is no refusal by the API."""
-    if "errors" not in answer.decode(dict[str, msgspec.Raw]):
-        return RefusedError("", "invalid", _complaint(answer))
-    errors = [error.item() for error in answer.decode(_Errors).errors or []]
+class _Meta(msgspec.Struct):
+    errors: list[str] | None = None
+    error: str | None = None
+
+
+class _MetaErrors(msgspec.Struct):
+    """The body of a 400 in v1 of the API."""
+
+    meta: _Meta
+
+
+def _parse_region(response: ApiResponse) -> RegionAnswer:
+    return response.decode_ok(RegionAnswer)
+
+
+def _parse_verdicts(batch_size: int, response: ApiResponse) -> list[RejectedOperation]:
+    """Return the rejected operations of a batch.
+
+    Args:
+        batch_size: The number of operations in the batch.
+        response: The response to the batch.
+
+    Raises:
+        RefusedError: The whole batch was refused.
+        UnavailableError: The response is not documented, or has an error without a usable index.
+    """
+    if response.status not in (HTTPStatus.OK, HTTPStatus.MULTI_STATUS):
+        raise _refusal(batch_size, response)
+    accepts_all = response.status == HTTPStatus.OK
+    if accepts_all and not response.body_keys():
+        return []
+    errors = _operation_errors(response)
+    if not (errors or accepts_all) or not _have_valid_indexes(errors, batch_size):
+        raise response.undocumented()
+    return errors
+
+
+def _parse_added(response: ApiResponse) -> None:
+    """Check that people were added to a segment."""
+    if response.status != HTTPStatus.OK:
+        raise _refusal(0, response)
+    if response.body_keys():
+        raise response.undocumented()
+
+
+def _refusal(batch_size: int, response: ApiResponse) -> RefusedError | UnavailableError:
+    """Return the error for a response that refuses a whole request."""
+    if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return TooLargeError()
+    if response.status != HTTPStatus.BAD_REQUEST:
+        return response.undocumented()
+    if "errors" not in response.body_keys():
+        return RefusedError("", "invalid", _meta_errors(response))
+    errors = _operation_errors(response)
     if not errors:
-        raise answer.undocumented()
-    named = errors if _name_operations(errors, count) else []
-    return RefusedError(errors[0].field, errors[0].reason, errors[0].message, named)
+        return response.undocumented()
+    operations = errors if _have_valid_indexes(errors, batch_size) else []
+    return RefusedError(errors[0].field, errors[0].reason, errors[0].message, operations)
 
 
-def _name_operations(errors: list[RejectedOperation], count: int) -> bool:
-    return all(0 <= error.batch_index < count for error in errors)
+def _operation_errors(response: ApiResponse) -> list[RejectedOperation]:
+    return [error.to_rejected_operation() for error in response.decode(_BatchErrors).errors or []]
 
 
-def _read_addition(answer: Answer) -> None:
-    """Read the answer to people that were added to a segment."""
-    match answer.status:
-        case HTTPStatus.OK if not answer.decode(dict[str, msgspec.Raw]):
-            return
-        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            raise TooLargeError
-        case HTTPStatus.BAD_REQUEST:
-            raise RefusedError("", "invalid", _complaint(answer))
-    raise answer.undocumented()
+def _have_valid_indexes(errors: list[RejectedOperation], batch_size: int) -> bool:
+    return all(0 <= error.batch_index < batch_size for error in errors)
 
 
-def _complaint(answer: Answer) -> str:
-    """Read why a request was refused."""
-    meta = answer.decode(_Complaint).meta
-    complaints = [text for text in (*(meta.errors or []), meta.error) if text]
-    if not complaints:
-        raise answer.undocumented()
-    return "; ".join(complaints)
+def _meta_errors(response: ApiResponse) -> str:
+    """Return the messages of a 400 in v1 of the API."""
+    meta = response.decode(_MetaErrors).meta
+    messages = [message for message in (*(meta.errors or []), meta.error) if message]
+    if not messages:
+        raise response.undocumented()
+    return "; ".join(messages)

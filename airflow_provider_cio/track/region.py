@@ -1,4 +1,4 @@
-"""Where a workspace lives."""
+"""The regions of Customer.io."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ import msgspec
 
 Region = Literal["us", "eu"]
 
-#: The Track API of each region.
+#: The base URL of the Track API in each region.
 REGIONS: dict[Region, str] = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
-#: The App API of each region.
+#: The base URL of the App API in each region.
 APP_REGIONS: dict[Region, str] = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
 
 
 class RegionAnswer(msgspec.Struct, frozen=True):
-    """What ``GET /api/v1/accounts/region`` says about the credentials' workspace."""
+    """The workspace of a pair of credentials, as ``GET /api/v1/accounts/region`` returns it.
+
+    Args:
+        url: The base URL of the Track API in the region.
+        region: ``us`` or ``eu``.
+        environment_id: The number of the workspace.
+    """
 
     url: str
     region: str

@@ -55,7 +55,7 @@ def test_fields_that_the_form_left_empty_have_their_defaults(airflow: Airflow) -
         ({"host": "https://track.customer.io "}, "contains a space"),
         ({"host": "https://track.customer.io\n"}, "contains a space"),
         ({"host": "https://track.customer.io:key-12345"}, "port that is not a number"),
-        ({"host": "https://track.customer.io:8443", "port": 8443}, "no valid host"),
+        ({"host": "https://track.customer.io:8443", "port": 8443}, "not have a valid host"),
         ({"extra": {"region": "de"}}, "wrong region: Input should be 'us' or 'eu'"),
         ({"extra": {"region": 1}}, "wrong region"),
         ({"extra": [1]}, "wrong extra: it is not a JSON object"),

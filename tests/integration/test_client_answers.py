@@ -22,14 +22,14 @@ from airflow_provider_cio.errors import (
     UnavailableError,
 )
 from airflow_provider_cio.track import AppClient, TrackClient
+from airflow_provider_cio.track.backoff import backoff_seconds, parse_retry_after
 from airflow_provider_cio.track.bounds import (
     ACTIVITY_PAGES,
     EMPTY_ACTIVITY_PAGES,
     FIRST_BACKOFF,
     MAX_RETRY_AFTER,
 )
-from airflow_provider_cio.track.http import seconds_of
-from airflow_provider_cio.track.rate_limiter import RateLimiter, backoff
+from airflow_provider_cio.track.rate_limiter import RateLimiter
 from airflow_provider_cio.track.rejected_operation import RejectedOperation
 from tests.raw_server import RawServer, answer
 
@@ -49,7 +49,7 @@ A_MINUTE = 60
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let requests be repeated almost at once, where the pause is not what is tested."""
-    monkeypatch.setattr("airflow_provider_cio.track.rate_limiter.FIRST_BACKOFF", 0.01)
+    monkeypatch.setattr("airflow_provider_cio.track.backoff.FIRST_BACKOFF", 0.01)
 
 
 def client(server: RawServer, **options: Any) -> TrackClient:
@@ -362,17 +362,17 @@ def test_a_cookie_is_not_sent_back() -> None:
 )
 def test_any_retry_after_is_read_or_ignored(text: str, seconds: float | None) -> None:
     """No text makes the client stumble."""
-    assert seconds_of(text) == seconds
+    assert parse_retry_after(text) == seconds
 
 
 def test_a_pause_is_never_shorter_than_the_backoff_and_never_longer_than_300_seconds() -> None:
     """Retry-After can make it longer only, within bounds."""
     for failures in range(1, 3000, 7):
-        assert 0.25 <= backoff(failures) <= 30
-        assert backoff(failures, 0) >= 0.25
-        assert backoff(failures, -1) >= 0.25
-        assert backoff(failures, 100) == 100
-        assert backoff(failures, float("inf")) == MAX_RETRY_AFTER
+        assert 0.25 <= backoff_seconds(failures) <= 30
+        assert backoff_seconds(failures, 0) >= 0.25
+        assert backoff_seconds(failures, -1) >= 0.25
+        assert backoff_seconds(failures, 100) == 100
+        assert backoff_seconds(failures, float("inf")) == MAX_RETRY_AFTER
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -402,26 +402,26 @@ def test_a_pause_beyond_the_end_is_not_waited_for(status: int) -> None:
 
 def test_a_burst_of_429_halves_the_pace_once() -> None:
     """Requests that began before the pace closed belong to one burst, and so do the tries until it opens."""
-    pace = RateLimiter(100)
+    limiter = RateLimiter(100)
     begun = time.monotonic()
     for _ in range(64):
-        pace.slow_down(begun, None)
-    assert pace.per_second == 50
-    assert not pace.enter()
-    while closed := pace.closed_for():
+        limiter.on_429(begun, None)
+    assert limiter.per_second == 50
+    assert not limiter.try_start()
+    while closed := limiter.seconds_closed():
         time.sleep(closed)
-    assert pace.enter()  # one may try …
-    assert not pace.enter()  # … and only one
-    pace.slow_down(time.monotonic(), None)
-    assert pace.per_second == 50
-    pace.recover(begun)  # an answer to a request of before
-    assert not pace.enter()
-    pace.recover(time.monotonic())
-    assert pace.enter()
-    assert pace.enter()
-    assert pace.per_second == 52
-    pace.slow_down(time.monotonic(), None)
-    assert pace.per_second == 26
+    assert limiter.try_start()  # one may try …
+    assert not limiter.try_start()  # … and only one
+    limiter.on_429(time.monotonic(), None)
+    assert limiter.per_second == 50
+    limiter.on_response(begun)  # an answer to a request of before
+    assert not limiter.try_start()
+    limiter.on_response(time.monotonic())
+    assert limiter.try_start()
+    assert limiter.try_start()
+    assert limiter.per_second == 52
+    limiter.on_429(time.monotonic(), None)
+    assert limiter.per_second == 26
 
 
 def test_all_lanes_pause_together_after_a_429() -> None:
@@ -484,7 +484,7 @@ def test_an_activity_log_is_bounded_in_pages_and_seconds(
 ) -> None:
     """Full pages with ever new cursors end as well."""
     assert ACTIVITY_PAGES <= 1000
-    for bound, value, said in (("PAGES", 5, "5 pages were read"), ("SECONDS", 0, "0 s had passed")):
+    for bound, value, said in (("PAGES", 5, "the bound of 5 pages"), ("SECONDS", 0, "more than 0 s")):
         with monkeypatch.context() as patch, RawServer(last=numbered(3)) as server, app(server) as app_client:
             patch.setattr(f"airflow_provider_cio.track.app_client.ACTIVITY_{bound}", value)
             list(app_client.activities("failed_attribute_change"))
