@@ -168,7 +168,7 @@ def _dag(number: int, **arguments: Any) -> DAG:
         CustomerIOSyncOperator(
             task_id="sync",
             workspace="production",
-            sync=f"sync_{number}",
+            sync_name=f"sync_{number}",
             postgres_conn_id="warehouse",
             identify_by="id",
             people_query=_QUERY.substitute(number=number),
@@ -182,7 +182,7 @@ def _facts(dag: Any) -> dict[str, Any]:
     """Say of a DAG what all contenders have to agree on."""
     task = dag.task_dict["sync"]
     of_dag = ("description", "start_date", "catchup", "max_active_runs")
-    of_task = ("task_type", "workspace", "sync", "postgres_conn_id", "customerio_conn_id", "identify_by")
+    of_task = ("task_type", "workspace", "sync_name", "postgres_conn_id", "customerio_conn_id", "identify_by")
     of_airflow = ("retries", "owner", "pool", "outlets")
     return {
         **{name: getattr(dag, name) for name in of_dag},

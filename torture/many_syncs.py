@@ -46,7 +46,7 @@ def run(trial: Trial) -> str:
     names = [(f"w{w}", f"s{s}") for w, s in itertools.product(range(workspaces), range(syncs))]
     specs = {
         f"customerio.{workspace}.{sync}": _SPEC.format(
-            workspace=workspace, sync=sync, rows=rows, minute=due.minute, hour=due.hour
+            workspace=workspace, sync_name=sync, rows=rows, minute=due.minute, hour=due.hour
         )
         for workspace, sync in names
     }

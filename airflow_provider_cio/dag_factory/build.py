@@ -25,6 +25,7 @@ from airflow_provider_cio.dag_factory.broken_specs import (
 )
 from airflow_provider_cio.dag_factory.docs import documentation
 from airflow_provider_cio.errors import ConfigurationError
+from airflow_provider_cio.operators.queries import QUERY_ARGUMENTS
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 from airflow_provider_cio.specs import SpecFolder
 from airflow_provider_cio.specs.problems import SpecError, printable, unexpected
@@ -95,7 +96,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         task_id="sync",
         dag=dag,
         workspace=spec.workspace,
-        sync=spec.name,
+        sync_name=spec.name,
         **_queries(spec),
         nulls=spec.nulls,
         timestamps=spec.timestamps,
@@ -167,28 +168,12 @@ def _seconds(duration: dt.timedelta) -> int:
     return int(duration.total_seconds())
 
 
-def _sql(query: str) -> str:
-    """Give a query so that Airflow does not take it for a file's name, as it does with what ends in .sql."""
-    return f"{query}\n" if query.endswith(".sql") else query
-
-
 def _queries(spec: SyncSpec) -> dict[str, Any]:
-    """Say which queries there are, in the operator's words."""
+    """Return the operator's arguments for the queries of a spec."""
     arguments: dict[str, Any] = {}
-    if spec.people:
-        arguments |= {"people_query": _sql(spec.people.query), "identify_by": spec.people.identify_by}
-        if spec.people.segment:
-            segment = spec.people.segment
-            arguments |= {"segment_id": segment.id, "segment_name": segment.name}
-    if spec.objects:
-        arguments |= {
-            "objects_query": _sql(spec.objects.query),
-            "object_type_id": spec.objects.object_type_id,
-        }
-    if spec.relationships:
-        arguments |= {
-            "relationships_query": _sql(spec.relationships.query),
-            "relationships_identify_by": spec.relationships.identify_by,
-            "relationships_object_type_id": spec.relationships.object_type_id,
-        }
+    for query in QUERY_ARGUMENTS:
+        if part := getattr(spec, query.kind.name):
+            arguments |= query.from_spec(part)
+    if spec.people and (segment := spec.people.segment):
+        arguments |= {"segment_id": segment.id, "segment_name": segment.name}
     return arguments

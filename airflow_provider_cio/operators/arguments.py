@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.errors import ConfigurationError
+from airflow_provider_cio.operators.queries import QUERY_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,6 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "nulls": ("remove", "skip"),
     "timestamps": ("unix", "iso"),
 }
-_QUERIES = ("people_query", "objects_query", "relationships_query")
 _OBJECT_TYPES = ("object_type_id", "relationships_object_type_id")
 _YEAR = 365 * 86_400
 #: Postgres counts milliseconds in 31 bits.
@@ -46,7 +46,7 @@ def check_names(arguments: Mapping[str, Any]) -> None:
     Raises:
         ArgumentError: One cannot be used.
     """
-    for name in ("workspace", "sync"):
+    for name in ("workspace", "sync_name"):
         if not _is_text(value := arguments[name]) or not _NAME(value):
             raise _wrong(name, value, "use 1 to 100 of a-z, 0-9 and _; it is not a template")
 
@@ -59,8 +59,8 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     """
     for name, allowed in _CHOICES.items():
         _check_choice(name, arguments[name], allowed)
-    for name in _QUERIES:
-        _check_query(name, arguments[name])
+    for query in QUERY_ARGUMENTS:
+        _check_query(query.sql, arguments[query.sql])
     _check_main_query(arguments)
     for name in _OBJECT_TYPES:
         if (value := arguments[name]) is not None and not (_is_text(value) and _OBJECT_TYPE(value)):

@@ -33,7 +33,7 @@ _LOCKED_TABLES = """
 
 
 def lineage(
-    queries: Sequence[str], postgres_conn_id: str, workspace: str, sync: str
+    queries: Sequence[str], postgres_conn_id: str, workspace: str, sync_name: str
 ) -> OperatorLineage[Any, Any]:
     """Describe a run to OpenLineage, whose provider asks for it.
 
@@ -41,7 +41,7 @@ def lineage(
         queries: What was run on the source.
         postgres_conn_id: The source.
         workspace: The workspace's name.
-        sync: The sync's name; with the workspace it names the asset that a run updates.
+        sync_name: The name of the sync; with the workspace it names the asset that a run updates.
     """
     # Only there when somebody has installed the provider of OpenLineage.
     from airflow.providers.common.compat.openlineage.facet import Dataset, SQLJobFacet  # noqa: PLC0415
@@ -49,7 +49,7 @@ def lineage(
 
     hook = PostgresHook(postgres_conn_id)
     server = hook.get_openlineage_database_info(hook.get_connection(postgres_conn_id))
-    namespace, _, name = asset_uri(workspace, sync).rpartition("/")
+    namespace, _, name = asset_uri(workspace, sync_name).rpartition("/")
     return OperatorLineage(
         inputs=[
             Dataset(namespace=f"{server.scheme}://{server.authority}", name=table)

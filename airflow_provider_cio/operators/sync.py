@@ -20,18 +20,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-from airflow_provider_cio.engine import (
-    Counts,
-    ObjectsQuery,
-    PeopleQuery,
-    PostgresSource,
-    ReadBack,
-    RelationshipsQuery,
-    Status,
-    Summary,
-    Sync,
-    run_sync,
-)
+from airflow_provider_cio.engine import Counts, PostgresSource, ReadBack, Status, Summary, Sync, run_sync
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.engine.delivery.segment import find_segment
 from airflow_provider_cio.engine.preview import Preview, preview
@@ -42,6 +31,7 @@ from airflow_provider_cio.hooks.customerio import CustomerIOHook, read_seconds
 from airflow_provider_cio.hooks.source import connect_source
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
 from airflow_provider_cio.operators.lineage import lineage
+from airflow_provider_cio.operators.queries import OBJECTS, PEOPLE, QUERY_ARGUMENTS, RELATIONSHIPS
 from airflow_provider_cio.operators.rendering import render_query
 from airflow_provider_cio.operators.run_conf import Switches, read_switches
 from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
@@ -94,7 +84,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     Args:
         workspace: The workspace's name; its syncs share a pool of one slot.
-        sync: The sync's name, unique in its workspace; the last sync time is kept under it.
+        sync_name: The name of the sync, unique in its workspace. The last sync time is stored under it.
         people_query: One SELECT, or the name of a ``.sql`` file; templated. Give this or ``objects_query``.
         identify_by: ``id`` or ``email``; by default id, and email where a row's id is NULL.
         objects_query: The same for objects, named by ``object_id``.
@@ -114,7 +104,7 @@ class CustomerIOSyncOperator(BaseOperator):
         statement_timeout: Seconds that Postgres may take for the next rows; by default what the server says.
     """
 
-    template_fields: Sequence[str] = ("people_query", "objects_query", "relationships_query")
+    template_fields: Sequence[str] = tuple(arguments.sql for arguments in QUERY_ARGUMENTS)
     template_ext: Sequence[str] = (".sql",)
     template_fields_renderers = dict.fromkeys(template_fields, "sql")
     ui_color = "#e3e0fb"
@@ -133,7 +123,7 @@ class CustomerIOSyncOperator(BaseOperator):
         self,
         *,
         workspace: str,
-        sync: str,
+        sync_name: str,
         people_query: str | None = None,
         identify_by: Identifier | None = None,
         objects_query: str | None = None,
@@ -161,11 +151,11 @@ class CustomerIOSyncOperator(BaseOperator):
             if not getattr(self, "_BaseOperator__from_mapped", False):
                 raise
             self._wrong_arguments = error
-        asset = Asset(uri=asset_uri(workspace, sync))
+        asset = Asset(uri=asset_uri(workspace, sync_name))
         outlets = [asset, *kwargs.pop("outlets", ())]
         super().__init__(**{"pool": pool_name(workspace), **kwargs}, outlets=outlets)
         self.workspace = workspace
-        self.sync = sync
+        self.sync_name = sync_name
         self.people_query = people_query
         self.identify_by = identify_by
         self.objects_query = objects_query
@@ -204,7 +194,7 @@ class CustomerIOSyncOperator(BaseOperator):
             if self._wrong_arguments:
                 raise self._wrong_arguments
             self._switches = self._read_switches(context)
-            self._stored_sync_time = LastSyncTime(self.workspace, self.sync).read()
+            self._stored_sync_time = LastSyncTime(self.workspace, self.sync_name).read()
             self._last_sync_time = 0 if self._switches.full_refresh else self._stored_sync_time
             context["last_sync_time"] = self._last_sync_time  # type: ignore[typeddict-unknown-key]
             for field in template_fields:
@@ -229,7 +219,7 @@ class CustomerIOSyncOperator(BaseOperator):
                 context["ti"].task.outlets = []  # nothing was updated
             else:
                 context["outlet_events"][self.outlets[0]].extra = outcome
-                LastSyncTime(self.workspace, self.sync).store(
+                LastSyncTime(self.workspace, self.sync_name).store(
                     summary.next_last_sync_time, before=self._stored_sync_time
                 )
         return outcome
@@ -242,7 +232,7 @@ class CustomerIOSyncOperator(BaseOperator):
             if not summary.dry_run:
                 at_the_end.callback(self._remember_window, context, summary)
             at_the_end.callback(lambda: outcome.update(self._tell(context, summary, report)))
-            report = Report(self.workspace, self.sync, summary.started_at)
+            report = Report(self.workspace, self.sync_name, summary.started_at)
             at_the_end.push(self._close(report))
             self._run(summary, report)
         return outcome
@@ -258,7 +248,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def _remember_window(self, context: Context, summary: Summary) -> None:
         end = dt.datetime.now(dt.UTC)
-        Windows(self.workspace).add(Window(self.sync, _due(context), summary.started_at, end))
+        Windows(self.workspace).add(Window(self.sync_name, _due(context), summary.started_at, end))
 
     def _read_switches(self, context: Context) -> Switches:
         run, dag = context.get("dag_run"), context.get("dag")
@@ -272,7 +262,7 @@ class CustomerIOSyncOperator(BaseOperator):
     ) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage which tables were read, and which workspace was written to."""
         queries = [query.sql for query in self._sync().queries]
-        found = lineage(queries, self.postgres_conn_id, self.workspace, self.sync)
+        found = lineage(queries, self.postgres_conn_id, self.workspace, self.sync_name)
         if not self.outlets:
             found.outputs = []  # a dry run has written nothing
         return found
@@ -292,14 +282,14 @@ class CustomerIOSyncOperator(BaseOperator):
         if context["dag_run"].run_type != "scheduled" or context["ti"].try_number > 1:
             return
         due = _due(context)
-        busy = Windows(self.workspace).skip(self.sync, due)
+        busy = Windows(self.workspace).skip(self.sync_name, due)
         if not busy:
             return
         summary.status = Status.SKIPPED
         summary.finished_at = summary.started_at
         self._leave(context, self._outcome(summary))
         reason = (
-            f"{Status.SKIPPED}: at {due:%H:%M:%S} {busy.sync} was importing into the workspace"
+            f"{Status.SKIPPED}: at {due:%H:%M:%S} {busy.sync_name} was importing into the workspace"
             f" ({busy.start:%H:%M:%S} to {busy.end:%H:%M:%S} UTC). The next interval tries again."
         )
         self.log.info(reason)  # Airflow's own line hides it in a field
@@ -323,7 +313,8 @@ class CustomerIOSyncOperator(BaseOperator):
         )
 
     def _sync(self) -> Sync:
-        return Sync(main=self._main(), relationships=self._relationships(), nulls=self.nulls)
+        main = PEOPLE.build(self) or OBJECTS.build(self)
+        return Sync(main=main, relationships=RELATIONSHIPS.build(self), nulls=self.nulls)  # type: ignore[arg-type] # `check_arguments` has seen to it
 
     def _run(self, summary: Summary, report: Report) -> None:
         source, sync = self._source(), self._sync()
@@ -370,20 +361,6 @@ class CustomerIOSyncOperator(BaseOperator):
             )
         return self.segment_id
 
-    def _main(self) -> PeopleQuery | ObjectsQuery:
-        if self.people_query:
-            return PeopleQuery(sql=self.people_query, identify_by=self.identify_by)
-        return ObjectsQuery(sql=self.objects_query or "", object_type_id=self.object_type_id or "")
-
-    def _relationships(self) -> RelationshipsQuery | None:
-        if not self.relationships_query:
-            return None
-        return RelationshipsQuery(
-            sql=self.relationships_query,
-            object_type_id=self.relationships_object_type_id or "",
-            identify_by=self.relationships_identify_by,
-        )
-
     def _connect_source(self) -> psycopg.Connection[Any]:
         with _existing("postgres_conn_id", self.postgres_conn_id, "Postgres"):
             return connect_source(self.postgres_conn_id)
@@ -404,12 +381,9 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def _new_summary(self) -> Summary:
         """Begin a summary; it has every query from the start, so that templates of callbacks find theirs."""
-        queries = {
-            "people": self.people_query,
-            "objects": self.objects_query,
-            "relationships": self.relationships_query,
+        counts = {
+            arguments.kind.name: Counts() for arguments in QUERY_ARGUMENTS if getattr(self, arguments.sql)
         }
-        counts = {name: Counts() for name, query in queries.items() if query}
         return Summary(
             self._last_sync_time, self._stored_sync_time, dry_run=self._switches.dry_run, queries=counts
         )

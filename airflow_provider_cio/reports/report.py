@@ -66,14 +66,14 @@ class Report:
 
     Args:
         workspace: The workspace's name.
-        sync: The sync's name.
+        sync_name: The name of the sync.
         started_at: When the run started; names the file.
 
     Raises:
         ConfigurationError: The settings of reports cannot be used.
     """
 
-    def __init__(self, workspace: str, sync: str, started_at: dt.datetime) -> None:
+    def __init__(self, workspace: str, sync_name: str, started_at: dt.datetime) -> None:
         url = check_reports_url()
         self._retention = _retention()
         self._name = report_name(started_at)
@@ -87,7 +87,7 @@ class Report:
         self._folder: Folder | None = None
         self._file: BinaryIO | None = None
         try:
-            self._folder = self._store.submit(open_folder, url, workspace, sync).result(_STEP_SECONDS)
+            self._folder = self._store.submit(open_folder, url, workspace, sync_name).result(_STEP_SECONDS)
         except ConfigurationError:
             self._store.close()
             raise

@@ -85,13 +85,13 @@ def check_reports_url() -> str:
     return url
 
 
-def open_folder(url: str, workspace: str, sync: str) -> Folder:
+def open_folder(url: str, workspace: str, sync_name: str) -> Folder:
     """Find the folder of a sync's reports; this may contact the store.
 
     Args:
         url: What `check_reports_url` returned.
         workspace: The workspace's name.
-        sync: The sync's name.
+        sync_name: The name of the sync.
 
     Raises:
         ConfigurationError: No installed provider has the store, or its connection does not exist.
@@ -105,8 +105,8 @@ def open_folder(url: str, workspace: str, sync: str) -> Folder:
     except (ValueError, ImportError):
         raise _wrong(f"has the scheme {scheme}, which no installed provider supports") from None
     if isinstance(store, LocalFileSystem):
-        return _LocalFolder(root.path, workspace, sync)
-    return _StoredFolder(store, root / workspace / sync)
+        return _LocalFolder(root.path, workspace, sync_name)
+    return _StoredFolder(store, root / workspace / sync_name)
 
 
 def _wrong(what: str) -> ConfigurationError:
@@ -122,10 +122,10 @@ class _LocalFolder:
 
     root: str
     workspace: str
-    sync: str
+    sync_name: str
 
     def location(self, name: str) -> str:
-        return f"file://{os.path.join(self.root, self.workspace, self.sync, name)}"  # noqa: PTH118 - a URL's path
+        return f"file://{os.path.join(self.root, self.workspace, self.sync_name, name)}"  # noqa: PTH118 - a URL's path
 
     def create(self, name: str) -> BinaryIO:
         self._create_root()
@@ -167,7 +167,7 @@ class _LocalFolder:
         with contextlib.ExitStack() as opened:
             folder = os.open(self.root, _OPEN_FOLDER)
             opened.callback(os.close, folder)
-            for name in (self.workspace, self.sync):
+            for name in (self.workspace, self.sync_name):
                 if create:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(name, _FOLDER_MODE, dir_fd=folder)

@@ -27,11 +27,11 @@ class LastSyncTime:
 
     Args:
         workspace: The workspace's name.
-        sync: The sync's name.
+        sync_name: The name of the sync.
     """
 
-    def __init__(self, workspace: str, sync: str) -> None:
-        self._key = last_sync_time_key(workspace, sync)
+    def __init__(self, workspace: str, sync_name: str) -> None:
+        self._key = last_sync_time_key(workspace, sync_name)
 
     def read(self) -> int:
         """Return Unix seconds; 0 until a run has Completed.

@@ -10,14 +10,14 @@ WINDOWS_DESCRIPTION = (
 )
 
 
-def dag_id(workspace: str, sync: str) -> str:
+def dag_id(workspace: str, sync_name: str) -> str:
     """Name the DAG of a sync."""
-    return f"customerio.{workspace}.{sync}"
+    return f"customerio.{workspace}.{sync_name}"
 
 
-def asset_uri(workspace: str, sync: str) -> str:
+def asset_uri(workspace: str, sync_name: str) -> str:
     """Name the asset that a Completed run updates."""
-    return f"customerio://{workspace}/{sync}"
+    return f"customerio://{workspace}/{sync_name}"
 
 
 def pool_name(workspace: str) -> str:
@@ -25,9 +25,9 @@ def pool_name(workspace: str) -> str:
     return f"customerio.{workspace}"
 
 
-def last_sync_time_key(workspace: str, sync: str) -> str:
+def last_sync_time_key(workspace: str, sync_name: str) -> str:
     """Name the Variable that holds the last sync time."""
-    return f"{dag_id(workspace, sync)}.last_sync_time"
+    return f"{dag_id(workspace, sync_name)}.last_sync_time"
 
 
 def windows_key(workspace: str) -> str:

@@ -26,13 +26,13 @@ class Window(msgspec.Struct, frozen=True):
     """A time in which a sync was running.
 
     Args:
-        sync: Its name.
+        sync_name: The name of the sync.
         due: When its run was due: the end of the interval for a scheduled one.
         start: When it got hold of the workspace.
         end: When it let go.
     """
 
-    sync: str
+    sync_name: str = msgspec.field(name="sync")
     due: _Time
     start: _Time
     end: _Time
@@ -64,7 +64,7 @@ class Windows:
     def __init__(self, workspace: str) -> None:
         self._key = windows_key(workspace)
 
-    def skip(self, sync: str, due: dt.datetime) -> Window | None:
+    def skip(self, sync_name: str, due: dt.datetime) -> Window | None:
         """Decide whether to skip a scheduled run that became due while a sync was running; count it if so.
 
         A sync that became due together with this one is not in its way: both run, one after the other.
@@ -79,18 +79,18 @@ class Windows:
         )
         if not covering:
             return None
-        skipped = memory.skipped.pop(sync, 0)
+        skipped = memory.skipped.pop(sync_name, 0)
         if skipped >= _SKIPPED_IN_A_ROW:
             log.info("%d runs in a row were Skipped: this one runs", skipped)
             return None
-        memory.skipped[sync] = skipped + 1
+        memory.skipped[sync_name] = skipped + 1
         self._write(memory)
         return covering
 
     def add(self, window: Window) -> None:
         """Remember the window of a run, which was not skipped, and forget old ones."""
         memory = self._read()
-        memory.skipped.pop(window.sync, None)
+        memory.skipped.pop(window.sync_name, None)
         memory.windows.append(window)
         self._write(memory)
 
@@ -121,5 +121,7 @@ def _kept(memory: _Memory) -> _Memory:
     """Drop what is old, what cannot be, and what is too much."""
     now = dt.datetime.now(dt.UTC)
     windows = [window for window in memory.windows if now - _KEPT_FOR < window.end <= now]
-    counts = {sync: count for sync, count in memory.skipped.items() if 0 < count <= _SKIPPED_IN_A_ROW}
+    counts = {
+        sync_name: count for sync_name, count in memory.skipped.items() if 0 < count <= _SKIPPED_IN_A_ROW
+    }
     return _Memory(windows[-_KEPT:], dict([*counts.items()][-_KEPT:]))

@@ -20,7 +20,7 @@ def make(**arguments: Any) -> Any:
     """Construct the operator."""
     from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 
-    return CustomerIOSyncOperator(**{"task_id": "sync", "workspace": "w", "sync": "s", **arguments})
+    return CustomerIOSyncOperator(**{"task_id": "sync", "workspace": "w", "sync_name": "s", **arguments})
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ def make(**arguments: Any) -> Any:
         ({**PEOPLE, "workspace": 5}, "workspace=5 is not valid"),
         ({**PEOPLE, "workspace": "w\n"}, "workspace='w\\n' is not valid"),
         ({**PEOPLE, "workspace": "café"}, "workspace='café' is not valid"),
-        ({**PEOPLE, "sync": "a.b"}, "sync='a.b' is not valid"),
-        ({**PEOPLE, "sync": "../x"}, "sync='../x' is not valid"),
-        ({**PEOPLE, "sync": "x" * 101}, "use 1 to 100 of a-z, 0-9 and _"),
-        ({**PEOPLE, "sync": "{{ params.sync }}"}, "it is not a template"),
+        ({**PEOPLE, "sync_name": "a.b"}, "sync_name='a.b' is not valid"),
+        ({**PEOPLE, "sync_name": "../x"}, "sync_name='../x' is not valid"),
+        ({**PEOPLE, "sync_name": "x" * 101}, "use 1 to 100 of a-z, 0-9 and _"),
+        ({**PEOPLE, "sync_name": "{{ params.sync }}"}, "it is not a template"),
         ({}, "Give people_query or objects_query, one of the two; neither is given."),
         ({**PEOPLE, **OBJECTS}, BOTH),
         ({"people_query": ""}, "people_query is empty"),
@@ -132,7 +132,7 @@ def test_a_query_may_be_the_output_of_another_task(connected: Airflow) -> None:
         "    @task\n"
         "    def query():\n"
         "        return \"SELECT 'out1' AS id\"\n"
-        "    CustomerIOSyncOperator(task_id='sync', workspace='production', sync='output',\n"
+        "    CustomerIOSyncOperator(task_id='sync', workspace='production', sync_name='output',\n"
         "        postgres_conn_id='warehouse', people_query=query())\n",
     )
     run = connected.run("output")
@@ -150,7 +150,7 @@ def test_a_wrong_value_of_a_mapped_task_fails_its_run_at_once(
         "with DAG('mapped_wrong', schedule=None):\n"
         "    CustomerIOSyncOperator.partial(task_id='sync', workspace='production', retries=5,\n"
         "        postgres_conn_id='warehouse', people_query='SELECT 1 AS id', nulls='drop',\n"
-        "        pool='customerio.production').expand(sync=['wrong'])\n",
+        "        pool='customerio.production').expand(sync_name=['wrong'])\n",
     )
     run = connected.run("mapped_wrong")
     (task,) = run.get_task_instances()

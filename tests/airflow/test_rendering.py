@@ -20,8 +20,8 @@ def tell(context):
 
 with DAG("templates", schedule=None):
     CustomerIOSyncOperator(
-        task_id="sync", workspace="production", sync="templates", postgres_conn_id="warehouse", retries=5,
-        people_query={query!r}, on_failure_callback=tell,
+        task_id="sync", workspace="production", sync_name="templates", postgres_conn_id="warehouse",
+        retries=5, people_query={query!r}, on_failure_callback=tell,
     )
 """
 SECRET = "s3cr3t-value"
@@ -125,7 +125,7 @@ with DAG("mapped", schedule=None):
     CustomerIOSyncOperator.partial(
         task_id="sync", workspace="production", pool="customerio.production", postgres_conn_id="warehouse",
         people_query="SELECT 'map{{ last_sync_time }}' AS id",
-    ).expand(sync=["mapped_a", "mapped_b"])
+    ).expand(sync_name=["mapped_a", "mapped_b"])
 """,
     )
     connected.set_variable("customerio.production.mapped_b.last_sync_time", "7")

@@ -306,7 +306,9 @@ def test_a_run_that_is_killed_stops_all_its_parts() -> None:
             raise OSError
 
     parts: Any = [Part(blocks=True), Part(blocks=False), Part(blocks=True)]
-    operator = CustomerIOSyncOperator(task_id="a", workspace="w", sync="s", people_query="SELECT 1 AS id")
+    operator = CustomerIOSyncOperator(
+        task_id="a", workspace="w", sync_name="s", people_query="SELECT 1 AS id"
+    )
     operator._stoppable = parts  # noqa: SLF001 - what a run would set
     operator.on_kill()
     for part in parts:

@@ -18,7 +18,7 @@ from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 
 with DAG("by_hand", schedule=None, params={{"country": Param("DE"), **{params}}}):
     CustomerIOSyncOperator(
-        task_id="sync", workspace="production", sync="by_hand", postgres_conn_id="warehouse", retries=5,
+        task_id="sync", workspace="production", sync_name="by_hand", postgres_conn_id="warehouse", retries=5,
         people_query="SELECT 'conf1' AS id, '{{{{ params.country }}}}' AS country", params={{"plan": "pro"}},
     )
 """

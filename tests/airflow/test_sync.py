@@ -134,7 +134,7 @@ def test_the_operator_works_without_yaml(connected: Airflow, database: Database)
         "from airflow.sdk import DAG\n"
         "from airflow_provider_cio.operators.sync import CustomerIOSyncOperator\n"
         "with DAG('own'):\n"
-        "    CustomerIOSyncOperator(task_id='sync', workspace='production', sync='own',\n"
+        "    CustomerIOSyncOperator(task_id='sync', workspace='production', sync_name='own',\n"
         "        postgres_conn_id='warehouse', people_query='people.sql')\n",
     )
     assert connected.dags()["own"].get_task("sync").pool == "customerio.production"

@@ -23,7 +23,7 @@ def pretend(context):
 
 with DAG("skipping", schedule=None):
     CustomerIOSyncOperator(
-        task_id="sync", workspace="production", sync="skipping", postgres_conn_id="warehouse",
+        task_id="sync", workspace="production", sync_name="skipping", postgres_conn_id="warehouse",
         people_query="SELECT 'skip1' AS id", pre_execute=pretend,
     )
 """

@@ -48,10 +48,10 @@ common = dict(
     workspace="production", postgres_conn_id="warehouse", people_query="SELECT NULL AS id, 'h' AS plan"
 )
 with DAG("by_hand", schedule=None):
-    CustomerIOSyncOperator(task_id="sync", sync="hand", **common)
+    CustomerIOSyncOperator(task_id="sync", sync_name="hand", **common)
 with DAG("mapped", schedule=None):
     CustomerIOSyncOperator.partial(task_id="sync", pool="customerio.production", **common).expand(
-        sync=["mapped_a", "mapped_b"]
+        sync_name=["mapped_a", "mapped_b"]
     )
 """
 DAGS = {
