@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from airflow_provider_cio.emulator.process import EmulatorProcess
-from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.delivery.lanes import Lanes
 from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.track import TrackClient
 from torture.scenario import expect
@@ -72,9 +72,9 @@ def _deliver(
         max_concurrent_requests=lanes,
     ) as client:
         start = time.monotonic()
-        with Delivery(client, count) as delivery:
+        with Lanes(client, count) as open_lanes:
             for first in range(0, rows, _CHUNK):
-                delivery.send(operations[first : first + _CHUNK])
+                open_lanes.send(operations[first : first + _CHUNK])
         seconds = time.monotonic() - start
     expect(accepted == rows, f"{accepted} of {rows} rows were accepted")
     return seconds, client.requests

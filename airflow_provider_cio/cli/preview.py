@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
 
-from airflow_provider_cio.reports.cells import value_text
+from airflow_provider_cio.engine.value_text import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

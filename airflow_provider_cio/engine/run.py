@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.delivery.lanes import Lanes
 from airflow_provider_cio.engine.delivery.segment import SegmentMembers
 from airflow_provider_cio.engine.outcome.failed_changes import FailedChanges
 from airflow_provider_cio.engine.outcome.tally import Tally
@@ -121,10 +121,10 @@ def run_sync(
 
 def _send(each: _Import, workspace: WorkspaceWithSegments) -> None:
     """Send all rows of a query, and wait for all verdicts."""
-    with Delivery(workspace, each.tally.add_verdicts) as delivery:
+    with Lanes(workspace, each.tally.add_verdicts) as lanes:
         for chunk in each.rows:
             each.tally.add_read(len(chunk))
-            delivery.send(each.mapper.to_operations(chunk))
+            lanes.send(each.mapper.to_operations(chunk))
 
 
 def _reject_failed_changes(each: _Import, snapshot: Snapshot, nulls: Nulls) -> None:

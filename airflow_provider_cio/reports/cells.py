@@ -7,12 +7,11 @@ or at a line break in it, and runs what follows. So an apostrophe goes in front 
 
 from __future__ import annotations
 
-import base64
 import re
 from decimal import Decimal
 from typing import Any
 
-import msgspec
+from airflow_provider_cio.engine.value_text import value_text
 
 #: What begins a formula: in ASCII, in full-width, small, superscript and subscript forms, and the minus sign.
 _FORMULA = "=+\\-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−"  # noqa: RUF001 - look-alikes are the point
@@ -40,16 +39,3 @@ def cell(value: Any) -> str:
 def _defuse(match: re.Match[str]) -> str:
     before, formula = match.groups()
     return f"{before}'{formula}" if formula else before
-
-
-def value_text(value: Any) -> str:
-    """Write a value as people read it."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, bool | list | dict | msgspec.Raw):
-        return msgspec.json.encode(value).decode()
-    return format(value, "f") if isinstance(value, Decimal) else str(value)

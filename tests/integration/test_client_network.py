@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.delivery.lanes import Lanes
 from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.errors import (
     AddressError,
@@ -446,5 +446,5 @@ def test_stop_ends_a_delivery_that_waits_for_verdicts() -> None:
             track.stop()
 
         threading.Thread(target=stop, daemon=True).start()
-        with pytest.raises(StoppedError), Delivery(track, lambda _: None) as delivery:
-            delivery.send([Operation(number, str(number), b"{}") for number in range(1, 100)])
+        with pytest.raises(StoppedError), Lanes(track, lambda _: None) as lanes:
+            lanes.send([Operation(number, str(number), b"{}") for number in range(1, 100)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_cio.engine.delivery.delivery import Delivery
+from airflow_provider_cio.engine.delivery.lanes import Lanes
 from airflow_provider_cio.engine.delivery.verdicts import Verdicts
 from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.errors import UnavailableError
@@ -78,8 +78,8 @@ def deliver(workspace: Slow, batch: list[Operation]) -> Verdicts:
         total.accepted += verdicts.accepted
         total.rejected += verdicts.rejected
 
-    with Delivery(workspace, add) as delivery:
-        delivery.send(batch)
+    with Lanes(workspace, add) as lanes:
+        lanes.send(batch)
     return total
 
 
@@ -168,8 +168,8 @@ class Silent(Slow):
 def test_leaving_by_an_error_waits_for_no_answer() -> None:
     """An `execution_timeout` ends a run although requests are in flight."""
     workspace = Silent()
-    with pytest.raises(KeyboardInterrupt), Delivery(workspace, lambda _: None) as delivery:  # noqa: PT012
-        delivery.send(operations(people=50, rounds=20, size=5_000))
+    with pytest.raises(KeyboardInterrupt), Lanes(workspace, lambda _: None) as lanes:  # noqa: PT012
+        lanes.send(operations(people=50, rounds=20, size=5_000))
         assert workspace.asked.wait(60)
         raise KeyboardInterrupt
     assert workspace.stopped

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from airflow_provider_cio.engine.delivery.batches import deliver
-from airflow_provider_cio.engine.delivery.delivery import Delivery
-from airflow_provider_cio.engine.delivery.refusals import LATER_REFUSALS, Refusals
+from airflow_provider_cio.engine.delivery.lanes import Lanes
+from airflow_provider_cio.engine.delivery.refusal_limit import LATER_REFUSALS, RefusalLimit
 from airflow_provider_cio.engine.delivery.verdicts import Verdicts
 from airflow_provider_cio.engine.mapping.operations import Operation
 from airflow_provider_cio.errors import (
@@ -132,8 +132,8 @@ def send(workspace: Answering, operations: list[Operation]) -> tuple[Verdicts, E
         told.accepted += verdicts.accepted
         told.rejected += verdicts.rejected
 
-    with pytest.raises(SyncError) as error, Delivery(workspace, add) as delivery:
-        delivery.send(operations)
+    with pytest.raises(SyncError) as error, Lanes(workspace, add) as lanes:
+        lanes.send(operations)
     return told, error.value
 
 
@@ -174,11 +174,11 @@ def test_a_workspace_that_refuses_everything_later_in_a_run_ends_it() -> None:
             raise RefusedError("", "invalid", "no")
         return []
 
-    refusals = Refusals()
-    assert deliver(Answering(answer), batch(100), refusals).error is None
+    refusal_limit = RefusalLimit()
+    assert deliver(Answering(answer), batch(100), refusal_limit).error is None
     workspace = Answering(answer)
     rows = [Operation(n, str(n), str(n).encode()) for n in range(101, 5000)]
-    verdicts = deliver(workspace, rows, refusals)
+    verdicts = deliver(workspace, rows, refusal_limit)
     assert isinstance(verdicts.error, ConfigurationError)
     assert len(verdicts.rejected) == LATER_REFUSALS
     assert len(workspace.sent) < 3 * LATER_REFUSALS
@@ -192,13 +192,13 @@ def test_rows_that_are_refused_beside_others_are_rejections() -> None:
             raise RefusedError("", "invalid", "no")
         return []
 
-    verdicts = deliver(Answering(answer), batch(100), Refusals())
+    verdicts = deliver(Answering(answer), batch(100), RefusalLimit())
     assert (len(verdicts.accepted), len(verdicts.rejected), verdicts.error) == (1, 99, None)
 
     def two_reasons(operations: Sequence[bytes]) -> list[RejectedOperation]:
         raise RefusedError("", "even" if int(operations[0]) % 2 else "odd", "no")
 
-    verdicts = deliver(Answering(two_reasons), batch(100), Refusals())
+    verdicts = deliver(Answering(two_reasons), batch(100), RefusalLimit())
     assert (len(verdicts.rejected), verdicts.error) == (100, None)
 
 

@@ -1,11 +1,11 @@
-"""A batch is delivered: in one request, or in smaller ones where Customer.io refuses the whole."""
+"""Send one batch, and split it where Customer.io refuses the whole request."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from airflow_provider_cio.engine.delivery.refusals import Refusals
+from airflow_provider_cio.engine.delivery.refusal_limit import RefusalLimit
 from airflow_provider_cio.engine.delivery.verdicts import Verdicts
 from airflow_provider_cio.errors import RefusedError, SyncError
 from airflow_provider_cio.track.rejected_operation import RejectedOperation
@@ -17,81 +17,84 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.operations import Operation
 
 
-def deliver(workspace: Workspace, operations: list[Operation], refusals: Refusals | None = None) -> Verdicts:
-    """Send operations in one request, or in more where Customer.io refuses the whole.
+def deliver(
+    workspace: Workspace, operations: list[Operation], refusal_limit: RefusalLimit | None = None
+) -> Verdicts:
+    """Send operations until each of them has a verdict, or until an error ends the run.
 
     Args:
-        workspace: Takes the operations.
-        operations: At most a request's worth.
-        refusals: Notices when everything is refused; without it each operation is tried.
+        workspace: Receives the operations.
+        operations: The operations of one batch.
+        refusal_limit: Ends the run when Customer.io refuses everything. Without it, every operation is tried.
 
     Returns:
-        The verdicts, in the order of the operations. Those until an error are kept beside it.
+        The verdicts in row order, together with the error if there was one.
     """
     verdicts = Verdicts()
+    refusal_limit = refusal_limit or RefusalLimit(math.inf, math.inf)
+    unsent = [operations]  # a stack: the first part of a batch that was split is on top
     try:
-        _deliver(workspace, operations, refusals or Refusals(math.inf, math.inf), verdicts)
+        while unsent:
+            refusal_limit.check()
+            batch = unsent.pop()
+            try:
+                rejections = workspace.send_batch([operation.body for operation in batch])
+            except RefusedError as refusal:
+                unsent += _handle_refusal(batch, refusal, refusal_limit, verdicts)
+            else:
+                accepted = _reject(batch, rejections, verdicts)
+                verdicts.accepted += accepted
+                if accepted:
+                    refusal_limit.count_accepted()
     except SyncError as error:
         verdicts.error = error
     return verdicts
 
 
-def _deliver(
-    workspace: Workspace, operations: list[Operation], refusals: Refusals, verdicts: Verdicts
-) -> None:
-    while operations:
-        refusals.check()
-        refusal: RefusedError | None = None
-        try:
-            faults = _by_index(workspace.send_batch([operation.body for operation in operations]))
-        except RefusedError as error:
-            refusal = error
-            faults = _by_index(refusal.operations)
-            if not faults:
-                _halve(workspace, operations, refusal, refusals, verdicts)
-                return
-        verdicts.rejected += [(operations[index], error) for index, error in faults.items()]
-        others = operations
-        if faults:
-            others = [operation for index, operation in enumerate(operations) if index not in faults]
-        if not refusal:
-            verdicts.accepted += others
-            if others:
-                refusals.accepted()
-            return
-        if others:
-            refusals.refused(refusal)
-        operations = others  # a refusal accepts nothing, so they are sent again
+def _handle_refusal(
+    batch: list[Operation], refusal: RefusedError, refusal_limit: RefusalLimit, verdicts: Verdicts
+) -> list[list[Operation]]:
+    """Reject the operations that a refusal is about. Nothing of the batch was accepted.
+
+    Returns:
+        The batches to send instead, the last one first.
+    """
+    if refusal.operations:
+        others = _reject(batch, refusal.operations, verdicts)
+        if not others:
+            return []
+        refusal_limit.count_refused(refusal)
+        return [others]
+    if len(batch) == 1:
+        _reject(batch, [RejectedOperation(0, refusal.reason, refusal.field, refusal.message)], verdicts)
+        refusal_limit.count_refused(refusal)
+        return []
+    # The refusal does not name the operations that it is about: halve the batch until they are found.
+    middle = len(batch) // 2
+    return [batch[middle:], batch[:middle]]
 
 
-def _halve(
-    workspace: Workspace,
-    operations: list[Operation],
-    refusal: RefusedError,
-    refusals: Refusals,
-    verdicts: Verdicts,
-) -> None:
-    """Find the operations that made Customer.io refuse a request without naming them."""
-    if len(operations) == 1:
-        error = RejectedOperation(0, refusal.reason, refusal.field, refusal.message)
-        verdicts.rejected.append((operations[0], error))
-        refusals.refused(refusal)
-        return
-    middle = len(operations) // 2
-    _deliver(workspace, operations[:middle], refusals, verdicts)
-    _deliver(workspace, operations[middle:], refusals, verdicts)
+def _reject(
+    batch: list[Operation], rejections: Sequence[RejectedOperation], verdicts: Verdicts
+) -> list[Operation]:
+    """Add rejections to the verdicts, and return the other operations of the batch."""
+    if not rejections:
+        return batch
+    by_index = _by_index(rejections)
+    verdicts.rejected += [(batch[index], rejected) for index, rejected in by_index.items()]
+    return [operation for index, operation in enumerate(batch) if index not in by_index]
 
 
-def _by_index(errors: Sequence[RejectedOperation]) -> dict[int, RejectedOperation]:
-    """Give one error an operation: Customer.io may name several, and in any order."""
+def _by_index(rejections: Sequence[RejectedOperation]) -> dict[int, RejectedOperation]:
+    """Merge the rejections of each operation: Customer.io may send several, and in any order."""
     merged: dict[int, RejectedOperation] = {}
-    for error in sorted(errors, key=lambda error: error.batch_index):
-        first = merged.setdefault(error.batch_index, error)
-        if first is not error:
-            merged[error.batch_index] = RejectedOperation(
-                error.batch_index,
+    for rejected in sorted(rejections, key=lambda rejected: rejected.batch_index):
+        first = merged.setdefault(rejected.batch_index, rejected)
+        if first is not rejected:
+            merged[rejected.batch_index] = RejectedOperation(
+                rejected.batch_index,
                 first.reason,
                 first.field,
-                f"{first.message}; {error.field}: {error.message}",
+                f"{first.message}; {rejected.field}: {rejected.message}",
             )
     return merged

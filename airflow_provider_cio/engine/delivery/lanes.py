@@ -1,104 +1,106 @@
-"""Lanes keep operations on the same identifier in row order, whatever the concurrency.
-
-Operations are sharded by identifier; a lane has one request in flight and fills the next batch meanwhile.
-"""
+"""The lanes of a query: operations go in, and verdicts come out."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from concurrent.futures import CancelledError
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
-from airflow_provider_cio.engine.worker import Worker
-from airflow_provider_cio.track.limits import BATCH_BYTES, ENVELOPE_BYTES
+from airflow_provider_cio.engine.delivery.batches import deliver
+from airflow_provider_cio.engine.delivery.lane import Lane
+from airflow_provider_cio.engine.delivery.refusal_limit import RefusalLimit
+from airflow_provider_cio.errors import SyncError
+from airflow_provider_cio.track.limits import BATCH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
+    from types import TracebackType
 
     from airflow_provider_cio.engine.delivery.verdicts import Verdicts
+    from airflow_provider_cio.engine.delivery.workspace import Workspace
     from airflow_provider_cio.engine.mapping.operations import Operation
 
-#: A batch in flight and one behind it, so that the wire is never idle.
-_UNDER_WAY = 2
+#: After an error, the time for responses to requests in flight, so that their rows are in the report. A
+#: client that was stopped ends its requests at once, and Airflow gives a task that it stops 5 seconds.
+_LAST_VERDICTS_SECONDS = 2.0
 
 
-class Lane:
-    """Collects operations into batches and delivers these one after the other, in a thread of its own.
+class Lanes:
+    """Distributes operations over the lanes of a workspace by their order key.
+
+    Operations with the same key are in the same lane, so they are applied in row order, however many
+    requests are in flight.
+
+    Leaving the ``with`` block waits for all verdicts. Leaving it by an error sends nothing more and does not
+    wait for a workspace that does not respond.
 
     Args:
-        deliver: Sends a batch and says what became of each operation; called in the lane's thread.
-        on_verdicts: Told of each batch, in the order sent, in the thread that adds the operations.
+        workspace: Receives the batches.
+        on_verdicts: Receives the verdicts of each batch. Called in the thread that uses the lanes.
     """
 
-    def __init__(
-        self, deliver: Callable[[list[Operation]], Verdicts], on_verdicts: Callable[[Verdicts], None]
-    ) -> None:
-        self._deliver = deliver
-        self._on_verdicts = on_verdicts
-        self._worker = Worker("customerio-lane")
-        self._under_way: deque[Future[Verdicts]] = deque()
-        self._start_batch()
+    def __init__(self, workspace: Workspace, on_verdicts: Callable[[Verdicts], None]) -> None:
+        self._workspace = workspace
+        deliver_batch = partial(deliver, workspace, refusal_limit=RefusalLimit())
+        self._lanes = [Lane(deliver_batch, on_verdicts) for _ in range(workspace.max_concurrent_requests)]
 
-    @property
-    def bytes_left(self) -> int:
-        """The size of the operations that are not sent yet, were they a request."""
-        return self._bytes
+    def send(self, operations: Sequence[Operation]) -> None:
+        """Add operations to their lanes.
 
-    def add(self, operations: Sequence[Operation]) -> None:
-        """Add operations; whenever a batch is full it is sent.
-
-        Waits while two batches are under way: rows are not read faster than they are delivered.
+        Raises:
+            SyncError: An earlier batch got no verdict.
         """
-        sizes = [len(operation.body) + 1 for operation in operations]  # each with a comma
-        if self._bytes + sum(sizes) <= BATCH_BYTES:
-            self._batch += operations
-            self._bytes += sum(sizes)
-            return
-        for operation, size in zip(operations, sizes, strict=True):
-            if self._bytes + size > BATCH_BYTES:
-                self.send()
-            self._batch.append(operation)
-            self._bytes += size
+        lane_count = len(self._lanes)
+        parts: list[list[Operation]] = [[] for _ in self._lanes]
+        for operation in operations:
+            parts[hash(operation.order_key) % lane_count].append(operation)
+        for lane, part in zip(self._lanes, parts, strict=True):
+            lane.add(part)
 
-    def send(self) -> None:
-        """Send what there is, behind what is under way."""
-        while len(self._under_way) >= _UNDER_WAY:
-            self._wait_for_oldest()
-        if self._batch:
-            self._under_way.append(self._worker.submit(self._deliver, self.take()))
+    def __enter__(self) -> Self:
+        return self
 
-    def take(self) -> list[Operation]:
-        """Take out what has not been sent."""
-        batch = self._batch
-        self._start_batch()
-        return batch
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._flush()
+        except BaseException as flush_error:
+            self._abort(flush_error)
+            raise
+        if error is not None:
+            self._abort(error)
+        self._close()
 
-    def wait(self) -> None:
-        """Wait for the verdicts on all that is under way."""
-        while self._under_way:
-            self._wait_for_oldest()
+    def _flush(self) -> None:
+        """Send the remaining operations, and wait for all verdicts."""
+        if sum(lane.unsent_bytes for lane in self._lanes) <= BATCH_BYTES:
+            self._merge_unsent()
+        for lane in self._lanes:
+            lane.send()
+        for lane in self._lanes:
+            lane.wait()
 
-    def close(self) -> None:
-        """Send nothing more; a request in flight ends by itself, and nothing waits for it."""
-        self._worker.close()
+    def _merge_unsent(self) -> None:
+        """Move the remaining operations into one lane: few rows then need one request and not one a lane.
 
-    def settle(self, seconds: float) -> None:
-        """Tell the verdicts on batches that were under way, if they come within so many seconds."""
-        end = time.monotonic() + seconds
-        for future in self._under_way:
-            with suppress(CancelledError, TimeoutError):
-                self._on_verdicts(future.result(max(end - time.monotonic(), 0)))
-        self._under_way.clear()
+        A lane waits for its verdicts first, so that its operations do not overtake a request in flight.
+        """
+        first, *others = self._lanes
+        for lane in others:
+            lane.wait()
+            first.add(lane.take_unsent())
 
-    def _start_batch(self) -> None:
-        self._batch: list[Operation] = []
-        self._bytes = ENVELOPE_BYTES - 1  # the first operation has no comma
+    def _abort(self, error: BaseException) -> None:
+        """Stop all requests, and pass on the verdicts that have arrived."""
+        self._workspace.stop()
+        self._close()
+        if isinstance(error, SyncError):
+            end = time.monotonic() + _LAST_VERDICTS_SECONDS
+            for lane in self._lanes:
+                lane.collect_verdicts(end - time.monotonic())
 
-    def _wait_for_oldest(self) -> None:
-        verdicts = self._under_way.popleft().result()
-        self._on_verdicts(verdicts)
-        if verdicts.error:
-            raise verdicts.error
+    def _close(self) -> None:
+        for lane in self._lanes:
+            lane.close()

@@ -1,4 +1,4 @@
-"""What became of a batch, operation by operation."""
+"""The verdicts on a batch: which of its operations Customer.io accepted, and which it rejected."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Verdicts:
-    """The fate of operations that were sent.
+    """The result of sending a batch.
 
     Args:
-        accepted: Those that Customer.io took.
-        rejected: The others, each with the first thing that is wrong with it.
-        error: Why there is no verdict on the rest; None when there is one on each.
+        accepted: The operations that Customer.io accepted.
+        rejected: The operations that it rejected, each with the reason.
+        error: The error because of which the remaining operations have no verdict, if there was one.
     """
 
     accepted: list[Operation] = field(default_factory=list)

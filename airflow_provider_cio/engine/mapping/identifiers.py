@@ -6,26 +6,19 @@ column holds something unusual.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_provider_cio.engine.mapping.emails import are_ordinary_emails, is_email
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
+from airflow_provider_cio.engine.value_text import value_text
 from airflow_provider_cio.track.limits import IDENTIFIER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
-
-
-def identifier_text(value: Any) -> str:
-    """Return an identifier as it is sent and reported. NULL becomes an empty text."""
-    if value is None:
-        return ""
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def identifier_texts(
@@ -41,7 +34,7 @@ def identifier_texts(
     """
     if _are_ordinary(name, values):
         return list(map(str, values))
-    texts = list(map(identifier_text, values))
+    texts = list(map(value_text, values))
     for index, text in enumerate(texts):
         if problem := _problem(name, text, is_null=values[index] is None):
             problems.setdefault(index, RowProblem(f"{path}.{name}", *problem))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_cio.engine.mapping.attributes import Attributes
 from airflow_provider_cio.engine.mapping.columns import RESERVED_FOR_OBJECTS, check_columns
-from airflow_provider_cio.engine.mapping.identifiers import identifier_text, identifier_texts
+from airflow_provider_cio.engine.mapping.identifiers import identifier_texts
 from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
 from airflow_provider_cio.engine.mapping.operations import IdentifyObject, ObjectId
 from airflow_provider_cio.engine.mapping.query import Query
+from airflow_provider_cio.engine.value_text import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,4 +83,4 @@ class ObjectsMapper(Mapper):
         return Payloads(ids, map(IdentifyObject, objects, self._attributes.of_rows(columns)))
 
     def _identifier_of(self, row: Row) -> str:
-        return identifier_text(row[self._column_index])
+        return value_text(row[self._column_index])

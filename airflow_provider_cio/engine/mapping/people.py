@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_cio.engine.mapping.attributes import Attributes
 from airflow_provider_cio.engine.mapping.columns import RESERVED_FOR_PEOPLE, check_columns
 from airflow_provider_cio.engine.mapping.email_owners import EmailOwners
-from airflow_provider_cio.engine.mapping.identifiers import (
-    identifier_text,
-    identifier_texts,
-    secondary_identifier_texts,
-)
+from airflow_provider_cio.engine.mapping.identifiers import identifier_texts, secondary_identifier_texts
 from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
 from airflow_provider_cio.engine.mapping.operations import IdentifyPerson, person_identifiers
 from airflow_provider_cio.engine.mapping.query import Query
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
+from airflow_provider_cio.engine.value_text import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,7 +121,7 @@ class PeopleMapper(Mapper):
             ]
             ids, emails = [ids[index] for index in indexes], [emails[index] for index in indexes]
         conflicts = self._email_owners.conflicts(
-            [first + index for index in indexes], emails, list(map(identifier_text, ids))
+            [first + index for index in indexes], emails, list(map(value_text, ids))
         )
         for row_index, owner_row_index in conflicts.items():
             message = (
@@ -135,7 +132,7 @@ class PeopleMapper(Mapper):
 
     def _identifier_of(self, row: Row) -> str:
         values = (row[identification.column_index] for identification in self._identifications)
-        return next((identifier_text(value) for value in values if value is not None), "")
+        return next((value_text(value) for value in values if value is not None), "")
 
     def _rows_without_identifier(self, columns: Sequence[Values]) -> list[int]:
         """Return the indexes of the rows in which all identifiers are NULL."""

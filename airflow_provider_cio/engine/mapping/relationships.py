@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_cio.engine.mapping.attributes import Attributes
 from airflow_provider_cio.engine.mapping.columns import RESERVED_FOR_OBJECTS, check_columns
-from airflow_provider_cio.engine.mapping.identifiers import identifier_text, identifier_texts
+from airflow_provider_cio.engine.mapping.identifiers import identifier_texts
 from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
 from airflow_provider_cio.engine.mapping.operations import (
     ObjectId,
@@ -18,6 +18,7 @@ from airflow_provider_cio.engine.mapping.operations import (
 )
 from airflow_provider_cio.engine.mapping.query import Query
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
+from airflow_provider_cio.engine.value_text import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -136,7 +137,7 @@ class RelationshipsMapper(Mapper):
         return map(bool, deleted)
 
     def _identifier_of(self, row: Row) -> str:
-        return identifier_text(row[self._person_index])
+        return value_text(row[self._person_index])
 
 
 def _as_boolean(value: Any) -> bool | None:
