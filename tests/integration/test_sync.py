@@ -108,7 +108,7 @@ def test_rows_that_customerio_rejects_are_named_and_the_others_arrive(
     [
         ("SELEC 1", "syntax error"),
         ("SELECT 1 AS id; SELECT 2 AS id", "must be one SELECT"),
-        ("DELETE FROM t RETURNING id", "refuses the query"),
+        ("DELETE FROM t RETURNING id", "refused the query"),
         ("SELECT id, id FROM t", '"id" is the name of 2 columns'),
         ("SELECT nothing FROM t", "does not exist"),
         ("SELECT 1 / (n - 1) AS id FROM t", "DivisionByZero"),
@@ -151,7 +151,7 @@ def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> N
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"password": "secret-word"}, "Correct login and password"),
+        ({"password": "secret-word"}, "Correct the login and password"),
         ({"dbname": "nowhere"}, "Correct the connection's database"),
     ],
 )
