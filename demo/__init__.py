@@ -1,1 +1,1 @@
-"""The story that `make demo` tells."""
+"""The demo: five runs of three syncs, each compared with the expected result."""

@@ -1,4 +1,4 @@
-"""`make demo`: a database, two workspaces and an Airflow on this machine, and runs of three syncs."""
+"""`make demo`: start Postgres, two workspaces and Airflow on this machine, and run three syncs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from demo.deployment import set_up, show_where_to_look
+from demo.deployment import set_up, show_addresses
 from demo.output import failure, say, title
 from demo.runs import import_companies, import_people, import_signups
 from local.processes import STOP_SIGNALS, LocalError
@@ -26,14 +26,14 @@ _PROJECT = Path(__file__).parent.parent
 
 
 class Stopped(BaseException):
-    """Somebody wants the demo to end."""
+    """A signal asks the demo to end. Its argument is the number of the signal."""
 
 
 def main() -> int:
     """Run the demo.
 
     Returns:
-        The exit status: 0 if every run did what it should.
+        The exit status: 0 if every run had the expected result, 1 if not, 128 + N after signal N.
     """
     for number in STOP_SIGNALS:
         signal.signal(number, _stop)
@@ -41,7 +41,7 @@ def main() -> int:
     try:
         _demo(folder)
     except LocalError as error:
-        failure(f"{error}\n\nThe logs of this demo are kept in {folder} (make clean removes them).")
+        failure(f"{error}\n\nThe logs of this demo are in {folder}. `make clean` removes them.")
         return 1
     except Stopped as stopped:
         status = 128 + int(stopped.args[0])
@@ -52,36 +52,45 @@ def main() -> int:
 
 
 def _demo(folder: Path) -> None:
-    title("From Postgres to Customer.io, all of it on this machine")
+    title("From Postgres to Customer.io: a demo on this machine")
+    say("Customer.io is emulated here: nothing leaves this machine.")
     with ExitStack() as running:
         try:
             deployment = set_up(folder, running)
-            show_where_to_look(deployment)
+            show_addresses(deployment)
             import_people(deployment)
             import_companies(deployment)
             import_signups(deployment)
+            _show_next_steps()
             if sys.stdin.isatty():
                 _stay_up(deployment)
         finally:
-            _ignore_stop_signals()  # stopping takes seconds; cut short, it would leave processes behind
-            title("Stopping everything")
+            _ignore_stop_signals()  # an interrupted stop would leave processes behind
+            title("Stopping Airflow, the workspaces and Postgres")
 
 
 def _stay_up(deployment: Deployment) -> None:
-    """Show where to look, and wait for Ctrl-C.
+    """Show the addresses again, and wait for Ctrl-C.
 
     Raises:
-        LocalError: A component of Airflow has ended; with the end of its log.
+        LocalError: A component of Airflow has ended. The message has the end of its log.
     """
-    title("Everything stays up until you press Ctrl-C")
-    show_where_to_look(deployment)
-    say("Change rows (with updated_at = now()) and trigger a DAG: the schedules are off in this demo.")
+    title("Everything keeps running until you press Ctrl-C")
+    show_addresses(deployment)
+    say("Try it: change rows in Postgres (set updated_at = now()), then trigger a DAG in Airflow.")
+    say("Schedules are off in this demo, so nothing runs unless you trigger it.")
     try:
         while True:
             deployment.airflow.check()
             time.sleep(1)
     except Stopped:
         return
+
+
+def _show_next_steps() -> None:
+    title("Done: five runs, each with the expected result")
+    say("The specs of these syncs are in dags/syncs.")
+    say("To sync your own database, continue with “A first sync in five minutes” in README.md.")
 
 
 def _new_folder() -> Path:

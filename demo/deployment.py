@@ -1,4 +1,4 @@
-"""What runs during the demo: a Postgres, two workspaces and an Airflow."""
+"""The servers of the demo: Postgres, two workspaces and Airflow."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KNOWN_PERSON = "web-1"
 
 @dataclass(frozen=True)
 class Deployment:
-    """All of it, up and ready."""
+    """The running servers."""
 
     postgres: LocalPostgres
     production: EmulatedWorkspace
@@ -36,30 +36,30 @@ class Deployment:
 
 
 def set_up(folder: Path, running: ExitStack) -> Deployment:
-    """Start everything.
+    """Start the servers and wait until they are ready.
 
     Args:
-        folder: Where logs and Airflow's files go.
-        running: Stops everything at its end.
+        folder: Folder for logs and Airflow's files.
+        running: Receives the servers, and stops them when it is closed.
 
     Raises:
-        LocalError: Something did not start; with the end of its log.
+        LocalError: A server did not start. The message has the end of its log.
     """
     with step(
-        f"A Postgres with a sample database: {PEOPLE:,} people, {COMPANIES:,} companies,"
+        f"Start Postgres with a sample database: {PEOPLE:,} people, {COMPANIES:,} companies,"
         f" {MEMBERSHIPS:,} memberships, {SIGNUPS:,} sign-ups"
     ):
         postgres = running.enter_context(LocalPostgres(folder))
         with postgres.connect() as connection:
             create_sample_database(connection)
-    with step("Two Customer.io workspaces (emulators): production and newsletter"):
+    with step("Start two emulated Customer.io workspaces: production and newsletter"):
         production = _start_workspace(running)
         newsletter = _start_workspace(running)
         newsletter.identify(_KNOWN_PERSON, email=KNOWN_EMAIL)
-    say(f"newsletter knows one person already: {_KNOWN_PERSON}, with the address {KNOWN_EMAIL}")
-    with step(f"Airflow {version('apache-airflow-core')}: api-server, scheduler and dag-processor"):
+    say(f"newsletter already has one person: {_KNOWN_PERSON}, with the address {KNOWN_EMAIL}")
+    with step(f"Start Airflow {version('apache-airflow-core')}: api-server, scheduler and dag-processor"):
         airflow = running.enter_context(_airflow(folder, postgres, production, newsletter))
-    with step("A DAG for each spec in dags/syncs, and a pool for each workspace"):
+    with step("Wait for the DAG of each spec in dags/syncs, and for the pool of each workspace"):
         for dag in (PEOPLE_DAG, COMPANIES_DAG, SIGNUPS_DAG):
             airflow.client.wait_for_dag(dag)
             airflow.client.unpause(dag)
@@ -68,8 +68,8 @@ def set_up(folder: Path, running: ExitStack) -> Deployment:
     return Deployment(postgres, production, newsletter, airflow)
 
 
-def show_where_to_look(deployment: Deployment) -> None:
-    """Show the addresses of everything."""
+def show_addresses(deployment: Deployment) -> None:
+    """Show the addresses of the servers."""
     airflow = deployment.airflow
     say(f"Airflow     {airflow.url}/dags (user {airflow.username}, password {airflow.password})")
     say(f"production  {deployment.production.url}")
@@ -79,10 +79,10 @@ def show_where_to_look(deployment: Deployment) -> None:
 
 def _start_workspace(running: ExitStack) -> EmulatedWorkspace:
     try:
-        with deferred_signals():  # until it can be stopped
+        with deferred_signals():  # until `running` can stop it
             return running.enter_context(EmulatedWorkspace())
     except RuntimeError as error:
-        raise LocalError(f"The workspace did not start: {error}") from error
+        raise LocalError(f"The emulated workspace did not start: {error}") from error
 
 
 def _airflow(
@@ -97,9 +97,9 @@ def _airflow(
             "customerio_newsletter": newsletter.airflow_connection(),
         },
         environment={
-            # The demo starts its runs itself; a scheduled one between them would import the changed rows.
+            # A scheduled run between the runs of the demo would import the changed rows.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
-            # Whoever waits for a run that cannot succeed shall soon read why.
+            # A run that cannot succeed fails soon, and the demo shows the reason.
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
             # The emulator applies what it accepts before it answers.
             "AIRFLOW__CUSTOMERIO__APPLY_WAIT": "0",

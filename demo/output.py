@@ -1,4 +1,4 @@
-"""What the demo shows: a spinner and check marks in a terminal, plain lines elsewhere."""
+"""The output of the demo: a spinner and check marks in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _console = Console(soft_wrap=True, highlight=False)
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Show that something is being done, and how long it took once it is."""
+    """Show a step while the block runs, and its duration afterwards."""
     if not _console.is_terminal:
         _console.print(f"… {escape(what)}")
     started = time.monotonic()
@@ -27,20 +27,20 @@ def step(what: str) -> Iterator[None]:
 
 
 def say(text: str = "") -> None:
-    """Show a line."""
+    """Show an indented line."""
     _console.print(f"  {escape(text)}" if text else "")
 
 
 def title(text: str) -> None:
-    """Show what the lines below it are about."""
+    """Show a heading."""
     _console.print(f"\n[bold]{escape(text)}[/]")
 
 
 def headline(status: str, text: str, *, good: bool) -> None:
-    """Show what became of something."""
+    """Show the status of a run and a text beside it."""
     _console.print(f"  [bold {'green' if good else 'yellow'}]{escape(status)}[/]: {escape(text)}")
 
 
 def failure(text: str) -> None:
-    """Show what went wrong, and what to do about it."""
+    """Show an error message."""
     _console.print(f"[bold red]✗[/] {escape(text)}")

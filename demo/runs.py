@@ -1,8 +1,9 @@
-"""The runs of the demo: each is started, checked against what it should have done, and shown."""
+"""The runs of the demo. Each is triggered, compared with the expected result, and shown."""
 
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -27,26 +28,26 @@ if TYPE_CHECKING:
 
 _CHANGED = 50
 _SEGMENT = "Active people"
-_REPORT_COLUMNS = 6  # query, row, identifier, field, reason, message; those of the query follow
+_REPORT_COLUMNS = 6  # query, row, identifier, field, reason, message; the columns of the query follow
 
 
 def import_people(deployment: Deployment) -> None:
-    """Import everybody, then those who have changed.
+    """Import all people, then the people that changed.
 
     Raises:
-        LocalError: A run did not do what it should; this holds for the other syncs, too.
+        LocalError: A run did not have the expected result. The other functions raise it, too.
     """
-    title(f"{PEOPLE_DAG}: people, who are added to a segment")
-    with step("The first run imports everybody"):
+    title(f"1. People and a segment ({PEOPLE_DAG})")
+    with step("First run: import all people"):
         summary = _run(deployment.airflow, PEOPLE_DAG, people=_rows(PEOPLE))
     _show(summary)
     _show_workspace(deployment)
     with (
-        step(f"{_CHANGED} people log in: their rows in Postgres change"),
+        step(f"Change the rows of {_CHANGED} people in Postgres, as if they had logged in"),
         deployment.postgres.connect() as connection,
     ):
         log_in(connection, _CHANGED)
-    with step("The second run imports who has changed since the first"):
+    with step("Second run: import only the people that changed since the first run"):
         summary = _run(deployment.airflow, PEOPLE_DAG, people=_rows(_CHANGED))
     _show(summary)
     _show_workspace(deployment)
@@ -54,8 +55,8 @@ def import_people(deployment: Deployment) -> None:
 
 def import_companies(deployment: Deployment) -> None:
     """Import objects and relationships."""
-    title(f"{COMPANIES_DAG}: companies, and who works there")
-    with step("The run imports companies as objects, then memberships as relationships"):
+    title(f"2. Companies and relationships ({COMPANIES_DAG})")
+    with step("Run: import companies as objects, then memberships as relationships"):
         summary = _run(
             deployment.airflow,
             COMPANIES_DAG,
@@ -66,18 +67,18 @@ def import_companies(deployment: Deployment) -> None:
 
 
 def import_signups(deployment: Deployment) -> None:
-    """Import rows some of which must fail, look into the report, and import them once they are corrected."""
-    title(f"{SIGNUPS_DAG}: another workspace, and rows with mistakes")
-    with step("The first run imports all rows that it can"):
+    """Import rows with mistakes, show the report, correct the rows and import them again."""
+    title(f"3. Rows with mistakes, in another workspace ({SIGNUPS_DAG})")
+    with step(f"First run: import all rows but the {MISTAKES} with mistakes"):
         summary = _run(deployment.airflow, SIGNUPS_DAG, people=_rows(SIGNUPS, failed=MISTAKES))
     _show(summary)
     _show_report(deployment.airflow, summary["report_url"])
     with (
-        step(f"Somebody corrects the {MISTAKES} rows in Postgres"),
+        step(f"Correct the {MISTAKES} rows in Postgres"),
         deployment.postgres.connect() as connection,
     ):
         correct_signups(connection)
-    with step("The second run starts where the first did, and imports all rows"):
+    with step("Second run: start from the same last sync time, and import all rows"):
         summary = _run(deployment.airflow, SIGNUPS_DAG, people=_rows(SIGNUPS))
     _show(summary)
 
@@ -87,18 +88,18 @@ def _rows(read: int, *, failed: int = 0) -> dict[str, int]:
 
 
 def _run(airflow: LocalAirflow, dag_id: str, **expected: dict[str, int]) -> dict[str, Any]:
-    """One run of a sync.
+    """Run a sync and compare its summary with the expected result.
 
     Args:
-        airflow: Where it runs.
+        airflow: The Airflow to run it in.
         dag_id: The sync's DAG.
-        expected: What should become of the rows of each query.
+        expected: Expected counts of rows, by query.
 
     Returns:
-        Its summary.
+        The summary of the run.
 
     Raises:
-        LocalError: Something else became of them, or the status is another; with the end of the task's log.
+        LocalError: Counts or status differ. The message has the end of the task's log.
     """
     run_id = airflow.client.trigger(dag_id)
     airflow.client.wait_for_run(dag_id, run_id)
@@ -118,44 +119,53 @@ def _show(summary: dict[str, Any]) -> None:
     queries, duration, requests = summary["queries"], summary["duration"], summary["requests"]
     read, imported, failed = (summary[f"rows_{what}"] for what in ("read", "imported", "failed"))
     counts = f"{read:,} rows read, {imported:,} imported, {failed:,} failed"
-    pace = f"{requests:,} request{'' if requests == 1 else 's'}, {read / duration:,.0f} rows/s"
+    speed = f"{requests:,} request{'' if requests == 1 else 's'}, {read / duration:,.0f} rows/s"
     status = summary["status"]
-    headline(status, f"{counts}; {duration:.2f} s, {pace}", good=status == Status.COMPLETED)
+    headline(status, f"{counts}; {duration:.2f} s, {speed}", good=status == Status.COMPLETED)
     if len(queries) > 1:
         say(", ".join(f"{rows['imported']:,} {query}" for query, rows in queries.items()))
-    say(f"last sync time {summary['last_sync_time']}, for the next run {summary['next_last_sync_time']}")
+    since, until = (_as_date(summary[name]) for name in ("last_sync_time", "next_last_sync_time"))
+    say(f"last sync time: {since} in this run, {until} for the next run")
+
+
+def _as_date(last_sync_time: int) -> str:
+    """Return Unix seconds as a date and time. 0 stands for all rows."""
+    if not last_sync_time:
+        return "0 (all rows)"
+    return f"{dt.datetime.fromtimestamp(last_sync_time, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _show_workspace(deployment: Deployment) -> None:
-    """Show that the workspace knows what the database knows.
+    """Compare a person and the segment in the workspace with the database, and show them.
 
     Raises:
-        LocalError: It knows something else.
+        LocalError: They differ.
     """
     with deployment.postgres.connect() as connection:
         person, logins = first_person(connection)
     known = deployment.production.attributes(str(person)).get("logins")
     if str(known) != str(logins):
-        raise LocalError(f"Person {person} has {logins} logins in Postgres, but the workspace says: {known}")
+        raise LocalError(f"Person {person} has {logins} logins in Postgres, but {known} in the workspace.")
     members = deployment.production.segment_sizes().get(_SEGMENT)
     if members != PEOPLE:
-        raise LocalError(f"The segment {_SEGMENT!r} should have {PEOPLE:,} people, but has {members}")
-    say(f"the workspace: person {person} with {logins:,} logins, as in Postgres")
-    say(f"the segment {_SEGMENT}: {members:,} people")
+        raise LocalError(f"The segment {_SEGMENT!r} has {members} people instead of {PEOPLE:,}.")
+    say(f"in the workspace: person {person} has {logins:,} logins, as in Postgres")
+    say(f"in the workspace: the segment {_SEGMENT} has {members:,} people")
 
 
 def _show_report(airflow: LocalAirflow, url: str) -> None:
-    """Show the first lines of a report, and where all of it is.
+    """Show the report of failed rows and its URL.
 
     Raises:
-        LocalError: It has not a line for each of the rows that failed.
+        LocalError: The report does not have one line for each failed row.
     """
     lines = list(csv.reader(io.StringIO(airflow.client.text(url))))
     if len(lines) != 1 + MISTAKES:
-        raise LocalError(f"The report should have {1 + MISTAKES} lines, but has {len(lines)}: {url}")
+        raise LocalError(f"The report has {len(lines)} lines instead of {1 + MISTAKES}: {url}")
+    say("the report of failed rows:")
     say()
     for line in lines:
         say(",".join([*line[:_REPORT_COLUMNS], "…"]))
     say()
-    say(f"the report: {url}")
-    say("in Airflow, it is the link “Failed rows” of the task")
+    say(f"to download it: {url}")
+    say("(in Airflow: the link “Failed rows” of the task)")

@@ -30,10 +30,10 @@ REPORT = """
 
 
 class Demo:
-    """A running demo without a terminal, and all processes it has been seen to have.
+    """A running demo without a terminal, and its processes.
 
     Args:
-        log: File that gets its output.
+        log: File for its output.
     """
 
     def __init__(self, log: Path) -> None:
@@ -49,7 +49,7 @@ class Demo:
         self.descendants: set[psutil.Process] = set()
 
     def wait_for(self, text: str) -> None:
-        """Wait until it has shown this text."""
+        """Wait until the demo has printed this text."""
         deadline = time.monotonic() + DEMO_SECONDS
         while text not in self.log.read_text():
             assert self.process.poll() is None, self.log.read_text()
@@ -57,19 +57,19 @@ class Demo:
             self._watch()
 
     def wait(self) -> int:
-        """Wait until it has ended, and return its exit status."""
+        """Wait until the demo has ended, and return its exit status."""
         deadline = time.monotonic() + DEMO_SECONDS
         while self.process.poll() is None:
             assert time.monotonic() < deadline, self.log.read_text()
             self._watch()
         return int(self.process.returncode)
 
-    def remains(self) -> list[psutil.Process]:
-        """Its processes that are still alive."""
+    def live_processes(self) -> list[psutil.Process]:
+        """Return the processes that are still alive."""
         return [process for process in self.descendants if _is_alive(process)]
 
     def folders(self) -> list[Path]:
-        """The folders it has left."""
+        """Return the folders that the demo has not removed."""
         return list((PROJECT / ".demo").glob(f"*-{self.process.pid}"))
 
     def _watch(self) -> None:
@@ -94,7 +94,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
 
 
 def test_all_runs_from_start_to_end(demo: Demo) -> None:
-    """Without a terminal the demo shows every run, and the rows that must fail, and leaves nothing."""
+    """Without a terminal the demo shows all runs and failed rows, and leaves no process and no folder."""
     assert demo.wait() == 0, demo.log.read_text()
     text = demo.log.read_text()
     assert RUN.findall(text) == [
@@ -104,21 +104,21 @@ def test_all_runs_from_start_to_end(demo: Demo) -> None:
         ("Some rows failed", "500", "496", "4"),
         ("Completed", "500", "500", "0"),
     ]
-    assert text.count("the segment Active people: 5,000 people") == 2
+    assert text.count("the segment Active people has 5,000 people") == 2
     assert "400 objects, 6,000 relationships" in text
     assert REPORT in text
     assert len(demo.descendants) > 5
-    assert demo.remains() == []
+    assert demo.live_processes() == []
     assert demo.folders() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stops_when_asked_to(demo: Demo, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end the demo, with nothing left behind; its exit status says which it was."""
-    demo.wait_for("… Airflow")
+def test_a_signal_stops_the_demo(demo: Demo, number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end the demo, which leaves nothing. The exit status is 128 + the signal."""
+    demo.wait_for("… Start Airflow")
     time.sleep(2)  # in the middle of Airflow's start
     demo.process.send_signal(number)
     assert demo.wait() == 128 + number, demo.log.read_text()
     assert len(demo.descendants) > 5
-    assert demo.remains() == []
+    assert demo.live_processes() == []
     assert demo.folders() == []
