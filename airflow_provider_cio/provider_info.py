@@ -1,4 +1,4 @@
-"""What Airflow asks of a provider: its parts, its connection form, its settings."""
+"""What Airflow reads about this provider: its components, its connection form and its settings."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from airflow_provider_cio import __version__
 from airflow_provider_cio.settings import (
     APPLY_WAIT,
     CONCURRENT_REQUESTS,
+    DEFAULT_REGION,
+    REGION_NAMES,
+    REPORT_RETENTION_DAYS,
     REQUEST_TIMEOUT,
     REQUESTS_PER_SECOND,
     RETRY_FOR,
-    Number,
+    NumberSetting,
 )
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the provider to Airflow."""
+    """Return the description of the provider, which Airflow finds through an entry point."""
     return {
         "package-name": "airflow-provider-cio",
         "name": "Customer.io",
-        "description": "Keep a `Customer.io <https://customer.io>`__ workspace true to a Postgres database.",
+        "description": "Sync query results from Postgres into `Customer.io <https://customer.io>`__.",
         "versions": [__version__],
         "integrations": [
             {
@@ -49,12 +52,30 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _schema(kind: str, number: Number) -> dict[str, Any]:
+def _number_field(label: str, description: str, json_type: str, setting: NumberSetting) -> dict[str, Any]:
+    """Describe a number in the connection form."""
+    schema = {
+        "type": [json_type, "null"],
+        "default": setting.default,
+        "minimum": setting.minimum,
+        "maximum": setting.maximum,
+    }
+    return {"label": label, "description": description, "schema": schema}
+
+
+def _text_field(label: str, description: str, **schema: str) -> dict[str, Any]:
+    """Describe an optional text in the connection form."""
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+
+
+def _number_option(setting: NumberSetting, example: str | None, description: str) -> dict[str, Any]:
+    """Describe a number in section ``[customerio]`` of airflow.cfg."""
     return {
-        "type": [kind, "null"],
-        "default": number.default,
-        "minimum": number.least,
-        "maximum": number.most,
+        "description": description,
+        "version_added": "0.1.0",
+        "type": "float",
+        "example": example,
+        "default": f"{setting.default:g}",
     }
 
 
@@ -69,88 +90,72 @@ _CONNECTION_TYPE = {
             "password": "Track API key",
             "host": "Track API base URL",
         },
-        "placeholders": {"host": "leave empty for Customer.io itself; https://… for an emulator or a proxy"},
+        "placeholders": {"host": "empty for Customer.io; https://… for an emulator or a gateway"},
     },
     "conn-fields": {
         "region": {
             "label": "Region",
-            "description": "Where the workspace lives.",
-            "schema": {"type": "string", "enum": ["us", "eu"], "default": "us"},
+            "description": "The region of the workspace.",
+            "schema": {"type": "string", "enum": list(REGION_NAMES), "default": DEFAULT_REGION},
         },
-        "app_api_key": {
-            "label": "App API key",
-            "description": "Optional: to find segments, and changes that Customer.io accepts and then drops.",
-            "schema": {"type": ["string", "null"], "format": "password"},
-        },
-        "app_host": {
-            "label": "App API base URL",
-            "description": "By default the Track API base URL if that is given, else Customer.io itself.",
-            "schema": {"type": ["string", "null"]},
-        },
-        "workspace_id": {
-            "label": "Workspace ID",
-            "description": "Only where the App API key is the token of a service account.",
-            "schema": {"type": ["string", "null"]},
-        },
-        "max_requests_per_second": {
-            "label": "Requests per second, at most",
-            "description": "Customer.io asks for 1,000 at most; 100 is polite.",
-            "schema": _schema("number", REQUESTS_PER_SECOND),
-        },
-        "max_concurrent_requests": {
-            "label": "Requests in flight, at most",
-            "description": "Also the number of lanes in which rows keep their order.",
-            "schema": _schema("integer", CONCURRENT_REQUESTS),
-        },
+        "app_api_key": _text_field(
+            "App API key",
+            "Optional. Finds segments by name, and changes that Customer.io accepts but does not apply.",
+            format="password",
+        ),
+        "app_host": _text_field(
+            "App API base URL", "Default: the Track API base URL. If that is empty, too: Customer.io."
+        ),
+        "workspace_id": _text_field(
+            "Workspace ID", "Only if the App API key is the token of a service account."
+        ),
+        "max_requests_per_second": _number_field(
+            "Maximum requests per second",
+            f"Customer.io allows up to {REQUESTS_PER_SECOND.maximum:,}.",
+            "number",
+            REQUESTS_PER_SECOND,
+        ),
+        "max_concurrent_requests": _number_field(
+            "Maximum concurrent requests",
+            "Also the number of lanes, in which rows keep their order.",
+            "integer",
+            CONCURRENT_REQUESTS,
+        ),
     },
 }
 
 _CONFIG = {
     "description": "Settings of the Customer.io provider.",
     "options": {
-        "request_timeout": {
-            "description": "Seconds that a request may take, from the connection to the end of the answer.",
-            "version_added": "0.1.0",
-            "type": "float",
-            "example": "30",
-            "default": f"{REQUEST_TIMEOUT.default:g}",
-        },
-        "retry_for": {
-            "description": (
-                "Seconds for which a request that met a transient error is repeated inside the task."
-                " After that the run fails, and the retries of the task take over."
-            ),
-            "version_added": "0.1.0",
-            "type": "float",
-            "example": "600",
-            "default": f"{RETRY_FOR.default:g}",
-        },
+        "request_timeout": _number_option(
+            REQUEST_TIMEOUT,
+            "30",
+            "Seconds for one request, from the connection to the last byte of the response.",
+        ),
+        "retry_for": _number_option(
+            RETRY_FOR,
+            "600",
+            "Seconds for which a task repeats a request after transient errors. Then the task fails, and"
+            " Airflow's retries start.",
+        ),
         "reports_url": {
             "description": (
-                "Where reports of failed rows are kept: a URL for Airflow's object storage, readable by"
-                " workers and API servers alike. They hold people's data."
+                "Where reports of failed rows are stored: a URL for Airflow's object storage that workers and"
+                " API servers can read and write. Reports contain personal data."
             ),
             "version_added": "0.1.0",
             "type": "string",
             "example": "s3://aws_default@my-bucket/customerio_reports",
             "default": "file://{AIRFLOW_HOME}/customerio_reports",
         },
-        "report_retention_days": {
-            "description": "Days after which a sync removes its old reports.",
-            "version_added": "0.1.0",
-            "type": "float",
-            "example": None,
-            "default": "30",
-        },
-        "apply_wait": {
-            "description": (
-                "Seconds that Customer.io gets to apply what it accepted, before a run looks for changes that"
-                " failed. Only runs with an App API key wait."
-            ),
-            "version_added": "0.1.0",
-            "type": "float",
-            "example": "20",
-            "default": f"{APPLY_WAIT.default:g}",
-        },
+        "report_retention_days": _number_option(
+            REPORT_RETENTION_DAYS, None, "Days after which a sync deletes its old reports."
+        ),
+        "apply_wait": _number_option(
+            APPLY_WAIT,
+            "20",
+            "Seconds to wait after the last batch before a run checks for accepted changes that Customer.io"
+            " did not apply. Only runs with an App API key wait.",
+        ),
     },
 }

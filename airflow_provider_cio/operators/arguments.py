@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.operators.queries import QUERY_ARGUMENTS
+from airflow_provider_cio.settings import (
+    MAX_DURATION_SECONDS,
+    MAX_NAME_LENGTH,
+    MAX_STATEMENT_TIMEOUT_SECONDS,
+    NAME_PATTERN,
+    OBJECT_TYPE_ID_PATTERN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Names build the names of pools, Variables, assets and folders; Airflow's columns end at 250 characters.
-_NAME = re.compile(r"[a-z0-9_]{1,100}", re.ASCII).fullmatch
-#: Customer.io numbers types from 1, and writes the number as text.
-_OBJECT_TYPE = re.compile(r"[1-9][0-9]{0,17}", re.ASCII).fullmatch
+_NAME = re.compile(NAME_PATTERN).fullmatch
+_OBJECT_TYPE = re.compile(OBJECT_TYPE_ID_PATTERN).fullmatch
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "identify_by": ("id", "email", None),
     "relationships_identify_by": ("id", "email"),
@@ -23,14 +28,11 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "timestamps": ("unix", "iso"),
 }
 _OBJECT_TYPES = ("object_type_id", "relationships_object_type_id")
-_YEAR = 365 * 86_400
-#: Postgres counts milliseconds in 31 bits.
-_LONGEST_STATEMENT = 2**31 // 1000
 #: The smallest and the largest number, and whether None may be given.
 _SECONDS = {
-    "overlap": (0, _YEAR, True),
-    "max_lookback": (0, _YEAR, False),
-    "statement_timeout": (1, _LONGEST_STATEMENT, True),
+    "overlap": (0, MAX_DURATION_SECONDS, True),
+    "max_lookback": (0, MAX_DURATION_SECONDS, False),
+    "statement_timeout": (1, MAX_STATEMENT_TIMEOUT_SECONDS, True),
 }
 _LONGEST_SEGMENT_ID = 2**53
 _LONGEST_SEGMENT_NAME = 500
@@ -47,8 +49,8 @@ def check_names(arguments: Mapping[str, Any]) -> None:
         ArgumentError: One cannot be used.
     """
     for name in ("workspace", "sync_name"):
-        if not _is_text(value := arguments[name]) or not _NAME(value):
-            raise _wrong(name, value, "use 1 to 100 of a-z, 0-9 and _; it is not a template")
+        if not _is_text(value := arguments[name]) or not _NAME(value) or len(value) > MAX_NAME_LENGTH:
+            raise _wrong(name, value, f"use 1 to {MAX_NAME_LENGTH} of a-z, 0-9 and _; it is not a template")
 
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.reports.cells import cell
 from airflow_provider_cio.reports.rejection_log import RejectionLog
 from airflow_provider_cio.reports.store import check_reports_url, open_folder
+from airflow_provider_cio.settings import REPORT_RETENTION_DAYS
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 #: What every line begins with; the row's own columns follow.
 _HEADER = ("query", "row", "identifier", "field", "reason", "message")
 _NAME = "%Y-%m-%dT%H%M%S.%fZ.csv"
-#: A century: Python's calendar ends not far beyond a few thousand years.
-_LONGEST_RETENTION_DAYS = 36_500
 #: Characters that are written at once: few enough to hold twice, enough to keep the number of writes low.
 _CHUNK = 256 * 1024
 #: How long a run waits for one step of the store: longer than an object store takes for a part of an upload.
@@ -209,9 +208,10 @@ def _retention() -> dt.timedelta:
         days = float(conf.get("customerio", "report_retention_days"))
     except (ValueError, TypeError, AirflowConfigException):
         days = math.nan
-    if not 0 < days <= _LONGEST_RETENTION_DAYS:
+    if not REPORT_RETENTION_DAYS.minimum < days <= REPORT_RETENTION_DAYS.maximum:
         raise ConfigurationError(
-            f"{option} is not a valid number of days. Set it to a number above 0 and up to"
-            f" {_LONGEST_RETENTION_DAYS}, such as 30."
+            f"{option} is not a valid number of days. Set it to a number above"
+            f" {REPORT_RETENTION_DAYS.minimum:g} and up to {REPORT_RETENTION_DAYS.maximum:g}, such as"
+            f" {REPORT_RETENTION_DAYS.default:g}."
         )
     return dt.timedelta(days=days)

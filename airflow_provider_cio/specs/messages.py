@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
+from airflow_provider_cio.settings import NAME_PATTERN, OBJECT_TYPE_ID_PATTERN
 from airflow_provider_cio.specs.document import NOTIFIERS
 from airflow_provider_cio.specs.problems import cut, did_you_mean
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 #: What a text may look like, by the pattern that says it to machines.
 _PATTERNS = {
-    "^[a-z0-9_]+$": "may only have the letters a to z, digits and _",
+    NAME_PATTERN: "may only have the letters a to z, digits and _",
     r"^[^\x00]*$": "may not have the character NUL",
-    "^[1-9][0-9]*$": 'is the number of a type in Customer.io, as text, such as "1"',
+    OBJECT_TYPE_ID_PATTERN: 'is the number of a type in Customer.io, as text, such as "1"',
 }
 _KINDS = {
     "string_type": "a text",

@@ -20,6 +20,13 @@ from pydantic import (
 )
 
 from airflow_provider_cio.engine.sources.watermark import DEFAULT_MAX_LOOKBACK
+from airflow_provider_cio.settings import (
+    MAX_DURATION_SECONDS,
+    MAX_NAME_LENGTH,
+    MAX_STATEMENT_TIMEOUT_SECONDS,
+    NAME_PATTERN,
+    OBJECT_TYPE_ID_PATTERN,
+)
 from airflow_provider_cio.specs.notifications import make_notifier
 from airflow_provider_cio.specs.problems import URI_WITH_PASSWORD, cut, did_you_mean
 from airflow_provider_cio.specs.schedules import (
@@ -38,9 +45,6 @@ _DURATION = re.compile(r"([1-9][0-9]*) (second|minute|hour|day)s?").fullmatch
 _SECONDS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 _FILE_NAME = re.compile(r"\S+\.sql").fullmatch
 _DIGITS = 9
-_LONGEST = dt.timedelta(days=365)
-#: Milliseconds in 31 bits.
-_POSTGRES_LONGEST = dt.timedelta(days=24)
 #: Each notifier is imported and made at every parse, and Airflow has a row for each tag.
 _MAX_ENTRIES = 100
 _EXAMPLES = "90 seconds, 5 minutes, 2 hours or 1 day"
@@ -52,7 +56,7 @@ def _duration(value: Any) -> dt.timedelta:
     if not match:
         raise ValueError(f"give a number and a unit, such as {_EXAMPLES}")
     number, unit = match.groups()
-    if len(number) > _DIGITS or int(number) * _SECONDS[unit] > _LONGEST.total_seconds():
+    if len(number) > _DIGITS or int(number) * _SECONDS[unit] > MAX_DURATION_SECONDS:
         raise ValueError("is longer than anybody can wait: a year is the longest")
     return dt.timedelta(seconds=int(number) * _SECONDS[unit])
 
@@ -81,7 +85,7 @@ def _every(value: dt.timedelta) -> dt.timedelta:
 
 
 def _statement_timeout(value: dt.timedelta) -> dt.timedelta:
-    if value > _POSTGRES_LONGEST:
+    if value.total_seconds() > MAX_STATEMENT_TIMEOUT_SECONDS:
         raise ValueError("is longer than Postgres can count: 24 days is the longest")
     return value
 
@@ -130,7 +134,7 @@ def _timezone(value: str) -> str:
     return value
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=100)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=MAX_NAME_LENGTH)]
 #: Postgres stores no NUL; one in what Airflow keeps of a DAG ends the DAG processor, and with it every DAG.
 _NO_NUL = r"^[^\x00]*$"
 #: As long as Airflow's tables are wide: on Postgres, longer ones end the DAG processor too.
@@ -150,8 +154,7 @@ Duration = Annotated[
         }
     ),
 ]
-#: Customer.io numbers types from 1 and writes the number as text.
-ObjectTypeId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$")]
+ObjectTypeId = Annotated[str, Field(pattern=OBJECT_TYPE_ID_PATTERN)]
 
 
 def _tuple(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
-Region = Literal["us", "eu"]
+if TYPE_CHECKING:
+    from airflow_provider_cio.settings import Region
+
 
 #: The base URL of the Track API in each region.
 REGIONS: dict[Region, str] = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
