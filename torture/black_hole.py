@@ -105,7 +105,7 @@ def run(trial: Trial) -> str:
         Proxy(int(workspace.url.rpartition(":")[2])) as to_api,
         postgres.connect() as connection,
         patch.object(session, "SILENCE_SECONDS", _SILENCE),
-        patch.object(session, "_LOOK_SECONDS", _LOOK),
+        patch.object(session, "BACKEND_CHECK_SECONDS", _LOOK),
     ):
         connection.execute(_TABLE.format(rows=trial.scale(20_000, 5_000)).encode())
         victim = _Victim(postgres, workspace, to_postgres, to_api)

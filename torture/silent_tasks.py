@@ -31,7 +31,7 @@ _ALLOWED = 15
 _SILENCE, _LOOK = 10, 5
 _PRELUDE = f"""\
 from airflow_provider_cio.engine.sources.postgres import session
-session.SILENCE_SECONDS, session._LOOK_SECONDS = {_SILENCE}, {_LOOK}
+session.SILENCE_SECONDS, session.BACKEND_CHECK_SECONDS = {_SILENCE}, {_LOOK}
 """
 _SPEC = """\
 name: {name}

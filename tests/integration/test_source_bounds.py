@@ -116,7 +116,7 @@ def test_silence_ends_a_run_without_a_timeout(
 ) -> None:
     """When nothing comes and a second connection does not find our backend at work, the run is transient."""
     monkeypatch.setattr(session, "SILENCE_SECONDS", 1)
-    monkeypatch.setattr(session, "_LOOK_SECONDS", 2)
+    monkeypatch.setattr(session, "BACKEND_CHECK_SECONDS", 2)
     proxy.stall_after(stall_after)
     source = PostgresSource(through(database, proxy))
     error = within(

@@ -1,4 +1,4 @@
-"""The last sync time for the next run is never later than what a transaction in flight has stamped."""
+"""The next last sync time is never later than the time that a transaction in flight stamps on its rows."""
 
 from __future__ import annotations
 
@@ -29,28 +29,30 @@ if TYPE_CHECKING:
 
     from tests.conftest import Database
 
-#: Longer than what rounds a moment down to the last sync time.
+#: Seconds to wait. Longer than the up to two seconds by which the last sync time is rounded down.
 SECONDS = 2.5
 
 
 @pytest.fixture(scope="module")
 def preparing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
-    """Give a server that takes prepared transactions."""
+    """Return a server that allows prepared transactions."""
     with LocalPostgres(
         tmp_path_factory.mktemp("postgres"), settings={"max_prepared_transactions": "10"}
     ) as server:
         yield server
 
 
-def look(connect: Callable[[], psycopg.Connection[Any]], stored: int = 0, **options: Any) -> tuple[int, str]:
-    """Give the next last sync time, and the warnings."""
+def read_watermark(
+    connect: Callable[[], psycopg.Connection[Any]], stored: int = 0, **options: Any
+) -> tuple[int, str]:
+    """Open a snapshot, and return the next last sync time and the warnings."""
     with PostgresSource(connect, **options).snapshot(stored) as snapshot:
         assert snapshot.watermark.next_last_sync_time is not None
         return snapshot.watermark.next_last_sync_time, "\n".join(snapshot.watermark.warnings)
 
 
 def begin(database: Database, *statements: str, **parameters: Any) -> tuple[psycopg.Connection[Any], int]:
-    """Begin a transaction, and give it with the second in which it began."""
+    """Begin a transaction, and return its connection and the second in which it began."""
     connection = psycopg.connect(database.uri, **parameters)
     for statement in statements:
         connection.execute(statement.encode())
@@ -69,12 +71,12 @@ def begin(database: Database, *statements: str, **parameters: Any) -> tuple[psyc
         ["SELECT txid_current()"],
     ],
 )
-def test_any_transaction_in_flight_holds_the_time_back(database: Database, statements: list[str]) -> None:
-    """Whatever it has done so far, it may still write; and its start is what it stamps."""
+def test_any_transaction_in_flight_sets_the_time_back(database: Database, statements: list[str]) -> None:
+    """Each of them can still write, and stamps its rows with the time of its start."""
     database.execute("CREATE TABLE t (n int)")
     connection, began = begin(database, *statements)
     time.sleep(SECONDS)
-    found, warnings = look(database.connect)
+    found, warnings = read_watermark(database.connect)
     connection.close()
     assert (found, warnings) == (began - 1, "")
 
@@ -83,16 +85,18 @@ def test_any_transaction_in_flight_holds_the_time_back(database: Database, state
     "statements",
     [
         ["SET LOCAL track_activities = off", "INSERT INTO t VALUES (1)"],
-        # Its start is not shown either when it is on again.
+        # The start stays hidden when tracking is on again.
         ["SET LOCAL track_activities = off", "SELECT 1", "SET LOCAL track_activities = on"],
     ],
 )
-def test_a_session_that_is_not_tracked_costs_the_overlap(database: Database, statements: list[str]) -> None:
-    """Its start is shown nowhere: the default is subtracted, and the warning says how to change that."""
+def test_the_overlap_is_subtracted_for_a_session_that_is_not_tracked(
+    database: Database, statements: list[str]
+) -> None:
+    """The start of its transaction is hidden. The warning has the statement that shows it."""
     database.execute("CREATE TABLE t (n int)")
     connection, _ = begin(database, *statements)
     now = time.time()
-    found, warnings = look(database.connect)
+    found, warnings = read_watermark(database.connect)
     connection.close()
     assert now - 63 <= found <= time.time() - 61
     assert "SET track_activities = on" in warnings
@@ -106,10 +110,10 @@ def test_a_session_that_is_not_tracked_costs_the_overlap(database: Database, sta
         "LOCK TABLE t IN SHARE MODE",  # has neither
     ],
 )
-def test_a_start_that_was_not_tracked_is_not_taken_for_that_of_the_query(
+def test_the_start_of_a_query_is_not_mistaken_for_the_start_of_an_untracked_transaction(
     database: Database, statement: str
 ) -> None:
-    """A session at work whose transaction began unseen has stamped its rows before its query began."""
+    """A transaction that began untracked stamps its rows with a time before its current query."""
     database.execute("CREATE TABLE t (n int)")
     connection, _ = begin(
         database, "SET LOCAL track_activities = off", "SELECT 1", "SET track_activities = on"
@@ -122,7 +126,7 @@ def test_a_start_that_was_not_tracked_is_not_taken_for_that_of_the_query(
             True,
         ):
             time.sleep(0.05)
-        found, warnings = look(database.connect)
+        found, warnings = read_watermark(database.connect)
         connection.cancel_safe()
         with pytest.raises(psycopg.errors.QueryCanceled):
             working.result()
@@ -131,8 +135,8 @@ def test_a_start_that_was_not_tracked_is_not_taken_for_that_of_the_query(
     assert "track_activities" in warnings
 
 
-def test_a_session_that_replicates_to_others_holds_nothing_back(tmp_path: Path) -> None:
-    """It reads the log for as long as a subscriber is there, and writes nothing."""
+def test_a_walsender_does_not_set_the_time_back(tmp_path: Path) -> None:
+    """It is active as long as a subscriber is connected, and it does not write."""
     with (
         LocalPostgres(tmp_path, settings={"wal_level": "logical"}) as server,
         server.connect() as connection,
@@ -148,19 +152,19 @@ def test_a_session_that_replicates_to_others_holds_nothing_back(tmp_path: Path) 
         assert connection.execute(state).fetchone() == ("active",)
         time.sleep(SECONDS)
         now = time.time()
-        found, warnings = look(server.connect)
+        found, warnings = read_watermark(server.connect)
         subscriber.pgconn.finish()
     assert found >= int(now) - 1
     assert not warnings
 
 
-def test_a_role_that_is_not_tracked_costs_the_overlap(database: Database) -> None:
-    """Also when its session is idle: the next transaction of it would be hidden, too."""
+def test_the_overlap_is_subtracted_for_a_role_that_is_not_tracked(database: Database) -> None:
+    """This includes an idle session, because its next transaction would be hidden."""
     role = f"{database.name}_role"
     database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'p'; ALTER ROLE {role} SET track_activities = off")
     try:
         connection, _ = begin(database, user=role, password="p")
-        found, warnings = look(database.connect)
+        found, warnings = read_watermark(database.connect)
         connection.close()
         assert found <= time.time() - 61
         assert "track_activities" in warnings
@@ -168,28 +172,28 @@ def test_a_role_that_is_not_tracked_costs_the_overlap(database: Database) -> Non
         database.execute(f"DROP ROLE {role}")
 
 
-def test_an_overlap_that_is_given_is_always_subtracted_once(database: Database) -> None:
-    """After the bound of a long transaction, too: it covers clocks of applications, which nobody can see."""
+def test_an_explicit_overlap_is_always_subtracted_once(database: Database) -> None:
+    """It is subtracted after the bound of max_lookback, because it covers the clocks of applications."""
     now = time.time()
-    found, _ = look(database.connect, overlap=500)
+    found, _ = read_watermark(database.connect, overlap=500)
     assert now - 503 <= found <= time.time() - 501
     connection, began = begin(database, "SELECT 1")
     time.sleep(SECONDS)
-    found, _ = look(database.connect, overlap=500)
+    found, _ = read_watermark(database.connect, overlap=500)
     assert found == began - 1 - 500
     now = time.time()
-    found, warnings = look(database.connect, overlap=500, max_lookback=1)
+    found, warnings = read_watermark(database.connect, overlap=500, max_lookback=1)
     connection.close()
     assert now - 504 <= found <= time.time() - 501
     assert "longer than max_lookback" in warnings
-    assert look(database.connect, overlap=0)[0] >= now - 3
+    assert read_watermark(database.connect, overlap=0)[0] >= now - 3
 
 
 @pytest.fixture
 def prepared(
     preparing: LocalPostgres,
 ) -> Iterator[Callable[[], AbstractContextManager[psycopg.Connection[Any]]]]:
-    """Give a function that connects to a server with a transaction that is prepared."""
+    """Return a function that connects to a server with a prepared transaction."""
     with psycopg.connect(preparing.uri, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS t (n int)")
         connection.execute("BEGIN")
@@ -200,33 +204,33 @@ def prepared(
 
 
 def test_while_a_transaction_is_prepared_the_last_sync_time_stays(prepared: Any) -> None:
-    """When it began is not shown: the stored time is safe, being from before or held back for it."""
+    """The start of the transaction is hidden. The stored time is earlier, or was already set back for it."""
     stored = int(time.time()) - 100
-    found, warnings = look(prepared, stored)
+    found, warnings = read_watermark(prepared, stored)
     assert found == stored
     assert "pg_prepared_xacts" in warnings
-    assert look(prepared, stored, overlap=30)[0] == stored  # no run goes further back than the one before
+    assert read_watermark(prepared, stored, overlap=30)[0] == stored  # it never goes back
 
 
-def test_a_first_run_beside_a_prepared_transaction_looks_back_from_when_it_was_prepared(
+def test_a_first_run_subtracts_the_overlap_from_the_time_of_the_prepare(
     prepared: Any,
 ) -> None:
-    """There is no stored time yet; the overlap is a guess of how long it took."""
+    """There is no stored time yet, and the overlap is an estimate of how long the transaction took."""
     now = time.time()
-    assert now - 80 <= look(prepared)[0] <= now - 60
-    assert now - 520 <= look(prepared, overlap=500)[0] <= now - 500
+    assert now - 80 <= read_watermark(prepared)[0] <= now - 60
+    assert now - 520 <= read_watermark(prepared, overlap=500)[0] <= now - 500
 
 
-def test_a_prepared_transaction_that_was_forgotten_holds_the_time_back_within_bounds(prepared: Any) -> None:
-    """No longer than max_lookback, and the warning says what is missed."""
+def test_an_old_prepared_transaction_sets_the_time_back_by_max_lookback(prepared: Any) -> None:
+    """A warning names the rows that can be missed."""
     now = time.time()
-    found, warnings = look(prepared, int(now) - 100_000, max_lookback=50)
+    found, warnings = read_watermark(prepared, int(now) - 100_000, max_lookback=50)
     assert now - 53 <= found <= time.time() - 50
-    assert "rows that they commit later are missed" in warnings
+    assert "rows that they commit later can be missed" in warnings
 
 
-def test_a_full_refresh_beside_a_prepared_transaction_keeps_the_stored_time(prepared: Any) -> None:
-    """The time that the queries use is 0 then; what is stored must not become 0, nor advance."""
+def test_a_full_refresh_keeps_the_stored_time_while_a_transaction_is_prepared(prepared: Any) -> None:
+    """The queries use 0, but the stored time neither becomes 0 nor advances."""
     stored = int(time.time()) - 100
     summary = Summary(0, stored)
     run_sync(
@@ -249,10 +253,10 @@ CLOCKS = {
 
 @pytest.mark.parametrize("body", CLOCKS.values(), ids=CLOCKS)
 @pytest.mark.parametrize("stored", [0, 1_700_000_000])
-def test_a_clock_that_is_not_known_leaves_the_stored_time_as_it_is(
+def test_the_stored_time_stays_if_the_clock_of_the_source_is_unknown(
     database: Database, body: str, stored: int
 ) -> None:
-    """Also in a full refresh, whose queries use 0; the run itself Completes."""
+    """This includes a full refresh, whose queries use 0. The run itself is Completed."""
     database.execute(
         "CREATE SCHEMA fake;"
         "CREATE FUNCTION fake.pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT true';"
@@ -268,18 +272,18 @@ def test_a_clock_that_is_not_known_leaves_the_stored_time_as_it_is(
         summary,
     )
     assert (summary.status, summary.next_last_sync_time) == (Status.COMPLETED, stored)
-    assert any("clock is not known" in warning for warning in summary.warnings)
+    assert any("clock of the source is unknown" in warning for warning in summary.warnings)
 
 
-def test_a_logical_subscriber_is_warned_of(database: Database) -> None:
-    """Its rows have the times of another server, whose transactions cannot be seen here."""
+def test_a_logical_subscriber_causes_a_warning(database: Database) -> None:
+    """Its rows have times of the publisher, whose transactions are hidden."""
     database.execute(
         "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p"
         " WITH (connect = false, slot_name = NONE)"
     )
     database.execute("UPDATE pg_subscription SET subenabled = true")
     try:
-        found, warnings = look(database.connect)
+        found, warnings = read_watermark(database.connect)
         assert found <= time.time() - 61
         assert re.search("logical subscriber.*Set overlap", warnings)
     finally:

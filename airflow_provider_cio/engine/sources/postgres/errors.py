@@ -44,7 +44,7 @@ def query_error(error: psycopg.Error, query: str, offset: int) -> SyncError:
     return _with_advice(problem, error, advice)
 
 
-def source_error(error: psycopg.Error) -> SyncError:
+def execution_error(error: psycopg.Error) -> SyncError:
     """Translate an error that Postgres reported at any other time, such as while it computed rows."""
     advice = _advice(error)
     is_query = advice.error_type is QueryError

@@ -1,7 +1,7 @@
-"""Rows of a query, in chunks that are bounded by their number and their bytes.
+"""The rows of a query, in chunks that are bounded in number and bytes.
 
-A FETCH is read in pieces of a few rows as they arrive, and a chunk ends as soon as it is large enough. What
-has not been read yet waits at the server, so rows that suddenly become long take no more memory than others.
+The response to a FETCH is read in pieces of a few rows, and a chunk ends as soon as it is large enough. Rows
+that have not been read wait in the server, so rows that suddenly become long take no more memory than others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 from psycopg import capabilities, sql
 
-from airflow_provider_cio.engine.sources.postgres.errors import source_error, value_error
+from airflow_provider_cio.engine.sources.postgres.errors import execution_error, value_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.sources.postgres.session import Session
     from airflow_provider_cio.engine.sources.protocol import Row
 
-#: The largest chunk: 5,000 rows of 10 columns, or 166 of 300, and fewer where values are long. Larger ones
-#: are not faster.
+#: The largest chunk: 5,000 rows of 10 columns, or 166 rows of 300 columns, and fewer if values are long.
+#: Larger chunks are not faster.
 CHUNK_VALUES = 50_000
 CHUNK_BYTES = 2_000_000
-#: Rows that libpq hands over at once; the memory that a jump in their length can take. Fewer are slower.
+#: The rows that libpq returns at once, before their length is known. Fewer are slower, more take more memory
+#: if rows suddenly become long.
 _PIECE_ROWS = 32
-#: Rows of one FETCH: enough to make up for its way to the server and back, few enough that the server's
-#: statement_timeout does not run out while Customer.io takes long ones.
+#: The rows of one FETCH. Fewer are slower because of the round trip. With more, statement_timeout could
+#: expire while Customer.io is slow and the rows wait in the server.
 _FETCH_ROWS = 2_000
-#: Of every piece, one row in so many is measured: each costs about a microsecond.
-_SAMPLED = 4
-#: An array takes so many times the memory of its JSON: Python makes an object of each element.
+#: The length is measured of one row in four, because a measurement takes about a microsecond.
+_SAMPLE_STEP = 4
+#: How many times the memory of its JSON an array takes, because each element is a Python object.
 _ARRAY_WEIGHT = 8
 
 
@@ -43,9 +44,9 @@ class PostgresRows:
     """The rows of a query.
 
     Args:
-        session: Reads them.
-        cursor: The name of the server's cursor that computes them.
-        columns: Their columns.
+        session: The session that opened the query.
+        cursor: The name of the query's cursor in the server.
+        columns: The columns of the query.
     """
 
     def __init__(self, session: Session, cursor: str, columns: Sequence[Column]) -> None:
@@ -54,14 +55,14 @@ class PostgresRows:
         self._cursor = cursor
 
     def __iter__(self) -> Iterator[list[Row]]:
-        """Give the rows in chunks. The next chunk is read while the caller uses one.
+        """Yield the rows in chunks. The next chunk is read while the caller uses the current one.
 
         Raises:
-            QueryError: A row cannot be computed, or read.
-            SourceUnavailableError: Postgres ended the query, or does not answer any more.
+            QueryError: Postgres cannot compute a row, or a value cannot be decoded.
+            SourceUnavailableError: Postgres stopped the query, or does not respond any more.
         """
         reader = _Reader(self._session, self._cursor, self.columns)
-        self._session.note_answer()
+        self._session.mark_received()
         done = self._session.submit(reader.read)
         try:
             while (chunk := self._next(reader)) is not None:
@@ -71,12 +72,12 @@ class PostgresRows:
         try:
             done.result()
         except psycopg.Error as error:
-            raise source_error(error) from None
-        except (ValueError, ArithmeticError, LookupError) as error:  # what loaders of values raise
+            raise execution_error(error) from None
+        except (ValueError, ArithmeticError, LookupError) as error:  # loaders of values raise these
             raise value_error(error) from None
 
     def _next(self, reader: _Reader) -> list[Row] | None:
-        """Wait for the next chunk; None at the end."""
+        """Wait for the next chunk, and return it; None at the end."""
         arrived: list[list[Row] | None] = []
 
         def wait(seconds: float) -> bool:
@@ -89,10 +90,10 @@ class PostgresRows:
 
 
 class _Reader:
-    """Reads a cursor to its end, in the session's thread, one chunk ahead of whoever uses the rows.
+    """Reads a cursor to its end in the thread of the session, one chunk ahead of the caller.
 
     Attributes:
-        chunks: Gets the chunks, and None after the last one.
+        chunks: Receives the chunks, and None after the last one.
     """
 
     def __init__(self, session: Session, cursor: str, columns: Sequence[Column]) -> None:
@@ -104,18 +105,18 @@ class _Reader:
         self._stopped = False
 
     def stop(self) -> None:
-        """Let the reader end: nobody takes its chunks any more."""
+        """Stop reading, because no more chunks are needed."""
         self._stopped = True
         with suppress(Empty):
             self.chunks.get_nowait()
 
     def read(self) -> None:
-        """Read all rows."""
+        """Read all rows into chunks."""
         chunk: list[Row] = []
         length = 0.0
         try:
             for number, piece in enumerate(self._pieces()):
-                self._session.note_answer()
+                self._session.mark_received()
                 chunk += piece
                 length += self._length(piece, number)
                 if len(chunk) >= self._most_rows or length >= CHUNK_BYTES:
@@ -130,7 +131,7 @@ class _Reader:
                 self.chunks.put(None)
 
     def _pieces(self) -> Iterator[list[Row]]:
-        """Fetch rows until there are none."""
+        """Yield all rows in pieces of `_PIECE_ROWS`."""
         cursor = self._session.connection.cursor(binary=True)
         size = _PIECE_ROWS if capabilities.has_stream_chunked() else 1
         fetched = _FETCH_ROWS
@@ -142,8 +143,8 @@ class _Reader:
                 yield piece
 
     def _length(self, piece: Sequence[Row], number: int) -> float:
-        """Estimate how many bytes the rows of a piece take. Each piece has other rows measured."""
-        sample = piece[number % _SAMPLED :: _SAMPLED] or piece[-1:]
+        """Estimate the bytes of the rows of a piece from a sample of other rows in each piece."""
+        sample = piece[number % _SAMPLE_STEP :: _SAMPLE_STEP] or piece[-1:]
         length = sum(len(msgspec.json.encode(row)) for row in sample)
         for column_index in self._arrays:
             length += _ARRAY_WEIGHT * sum(len(msgspec.json.encode(row[column_index])) for row in sample)

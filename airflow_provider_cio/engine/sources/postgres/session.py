@@ -1,8 +1,8 @@
-"""A Postgres connection on which no wait is endless, whatever the network does.
+"""A Postgres connection that never blocks a run for ever, whatever the network does.
 
-All work on the connection is done in a daemon thread; the caller waits for it with a bound. When nothing has
-come from Postgres for `SILENCE_SECONDS`, a second connection looks whether the server still works for us. A
-session that is aborted shuts its socket, which ends whatever the thread waits for.
+A daemon thread does all work on the connection, and the caller waits for it with a limit. When Postgres has
+sent nothing for `SILENCE_SECONDS`, a second connection checks whether our backend is still active. A session
+that is aborted shuts its socket down, so that the thread stops waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from airflow_provider_cio.engine.sources.postgres.connection_errors import connection_error
-from airflow_provider_cio.engine.sources.postgres.errors import source_error
+from airflow_provider_cio.engine.sources.postgres.errors import execution_error
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, SourceUnavailableError
 
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-#: After so many seconds without a byte from Postgres, look whether it still works for us. A query may compute
-#: for hours, so silence alone is not an error; five minutes keep a dead connection from blocking a workspace.
+#: Seconds without a byte from Postgres after which our backend is checked. A query can compute for hours, so
+#: silence alone is not an error. Five minutes limit how long a dead connection blocks a workspace.
 SILENCE_SECONDS = 300
-#: How long that look may take. A healthy server answers in milliseconds.
-_LOOK_SECONDS = 30
-#: How long cancelling a query may take: Airflow kills a task 5 s after it asked it to end.
+#: The longest time of that check. A healthy server responds in milliseconds.
+BACKEND_CHECK_SECONDS = 30
+#: The longest time to cancel a query. Airflow kills a task 5 s after it sent SIGTERM.
 _CANCEL_SECONDS = 2
-#: How long an orderly end may take. Without one, Postgres ends the transaction when the connection is gone.
+#: The longest time to close a session in order. After that, Postgres ends the transaction by itself.
 _CLOSE_SECONDS = 5
 
-#: TCP finds a dead peer in about two minutes; the system's default is more than two hours.
+#: With these, TCP detects a dead peer in about two minutes. The system's default is more than two hours.
 _KEEPALIVE = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 _KEEPALIVE_OPTIONS = {
     "keepalives_idle": "TCP_KEEPIDLE",
     "keepalives_interval": "TCP_KEEPINTVL",
     "keepalives_count": "TCP_KEEPCNT",
 }
-#: Milliseconds for which sent data may stay unacknowledged.
+#: Milliseconds after which TCP gives up on data that the peer does not acknowledge.
 _USER_TIMEOUT = 120_000
 
-# A backend that waits for its client does not work for us any more: its last answer was lost on the way.
-_WORKS_FOR_US = """
+# A backend that waits for its client has sent its last response, which was lost on the way.
+_IS_ACTIVE = """
 SELECT coalesce(wait_event, '') NOT IN ('ClientRead', 'ClientWrite')
 FROM pg_stat_activity WHERE pid = %s
 """
@@ -68,15 +68,15 @@ class Session:
         self._canceller = Worker("customerio-source-cancel")
         self._opened: psycopg.Connection[Any] | None = None
         self._aborted = False
-        self._heard_at = time.monotonic()
-        #: The process id of the backend that works for us, once it is known.
+        self._last_received = time.monotonic()
+        #: The process id of our backend, once it is known.
         self.backend: int | None = None
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
-        """The connection. Use it in functions that are given to `run` only."""
+        """The connection. Use it only in functions that are passed to `run` or `submit`."""
         if self._opened is None:
-            raise RuntimeError("open() comes first")
+            raise RuntimeError("Call open() before you use the connection")
         return self._opened
 
     def open(self) -> None:
@@ -92,58 +92,57 @@ class Session:
         """Call a function that uses the connection, and wait for its result.
 
         Raises:
-            SourceUnavailableError: Postgres is silent, and a second connection finds that it does not work
-                for us any more.
+            SourceUnavailableError: Postgres sends nothing, and our backend is not active any more.
         """
-        self.note_answer()
+        self.mark_received()
         future = self.submit(function, *args, **kwargs)
         self.wait_until(lambda seconds: _is_done(future, seconds))
         return future.result()
 
     def submit(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Call a function in the connection's thread and do not wait for it."""
+        """Call a function in the thread of the connection, and return its future."""
         return self._worker.submit(function, *args, **kwargs)
 
     def wait_until(self, wait: Callable[[float], bool]) -> None:
-        """Wait as long as Postgres answers, or works for us.
+        """Wait for an event, as long as Postgres sends something or our backend is active.
 
         Args:
-            wait: Waits for so many seconds at most and says whether what is waited for has happened.
+            wait: Waits for the event, for a number of seconds at most, and returns whether it has happened.
 
         Raises:
-            SourceUnavailableError: Postgres does not work for us any more.
+            SourceUnavailableError: Postgres sends nothing, and our backend is not active any more.
         """
-        while not wait(max(self._heard_at + SILENCE_SECONDS - time.monotonic(), 0)):
-            if time.monotonic() >= self._heard_at + SILENCE_SECONDS:
+        while not wait(max(self._last_received + SILENCE_SECONDS - time.monotonic(), 0)):
+            if time.monotonic() >= self._last_received + SILENCE_SECONDS:
                 self._check_backend()
-                self.note_answer()
+                self.mark_received()
 
-    def note_answer(self) -> None:
-        """Note that something has come from Postgres just now."""
-        self._heard_at = time.monotonic()
+    def mark_received(self) -> None:
+        """Record that Postgres has just sent something."""
+        self._last_received = time.monotonic()
 
     def cancel(self) -> None:
-        """End the query under way. Takes `_CANCEL_SECONDS` at most; safe in a signal handler."""
+        """Cancel the query that is running. Safe in a signal handler: takes `_CANCEL_SECONDS` at most."""
         if self._opened is None:
             return
-        # Whatever goes wrong here, the server ends the query when it notices that the connection is gone.
+        # If this fails, the server ends the query when it notices that the connection is closed.
         with suppress(Exception):
             future = self._canceller.submit(self._opened.cancel_safe, timeout=_CANCEL_SECONDS)
             future.result(_CANCEL_SECONDS)
 
     def abort(self) -> None:
-        """End the session at once, with the query under way. Takes a few seconds at most."""
+        """Cancel the query that is running, and end the session. Takes a few seconds at most."""
         self._aborted = True
         if self._opened is not None:
             self.cancel()
-            _shut(self._opened)
+            _shut_down(self._opened)
         self.submit(self._close)
 
     def close(self) -> None:
-        """End the session in order, as long as that takes no longer than a few seconds."""
+        """End the session in order; abort it if that takes longer than `_CLOSE_SECONDS`."""
         try:
             self.submit(self._commit).result(_CLOSE_SECONDS)
-        except (TimeoutError, psycopg.Error):  # all rows were read: nothing is lost
+        except (TimeoutError, psycopg.Error):  # nothing is lost, because all rows were read
             self.abort()
 
     def _open(self) -> None:
@@ -151,84 +150,85 @@ class Session:
             connection = self._connect()
         except psycopg.OperationalError as error:
             raise connection_error(error) from None
-        except psycopg.Error as error:  # its text can quote the parameters, the password among them
+        except psycopg.Error as error:  # its text can quote the password
             raise ConfigurationError(
-                f"The parameters of the Postgres connection cannot be used ({type(error).__name__})."
-                " Correct its host, port, database and extra."
+                f"The Postgres connection cannot be used ({type(error).__name__}). Correct its host, port,"
+                " database and extra."
             ) from None
         if self._aborted:
             connection.close()
             return
         self._opened = connection
         connection.autocommit = True
-        connection.row_factory = tuple_row  # an Airflow connection may ask for another
+        connection.row_factory = tuple_row  # an Airflow connection can set another one
         connection.cursor_factory = psycopg.Cursor
-        connection.prepare_threshold = None  # a pooler may give each transaction another server connection
-        _keep_alive(connection)
+        connection.prepare_threshold = None  # a pooler can use another server for each transaction
+        _set_keepalive(connection)
         try:
             if connection.info.parameter_status("client_encoding") != "UTF8":
                 connection.execute("SET client_encoding = 'UTF8'")
         except psycopg.Error as error:
-            raise source_error(error) from None
+            raise execution_error(error) from None
 
     def _commit(self) -> None:
         if self._opened is not None:
-            self._opened.commit()  # a query may have notified other sessions
+            self._opened.commit()  # a function in the query may have sent a NOTIFY
         self._close()
 
     def _close(self) -> None:
         if self._opened is not None:
-            self._opened.close()  # without a ROLLBACK, which would be waited for; Postgres does that itself
+            self._opened.close()  # without a ROLLBACK, which could block; Postgres does it itself
         self._worker.close()
         self._canceller.close()
 
     def _check_backend(self) -> None:
-        """Do nothing when the backend still works for us."""
+        """Raise an error unless our backend is active."""
         try:
-            works = self._canceller.submit(self._works_for_us).result(_LOOK_SECONDS)
-        except Exception:  # noqa: BLE001 - a server that cannot be asked is as good as gone
-            works = False
-        if not works:
+            is_active = self._canceller.submit(self._is_backend_active).result(BACKEND_CHECK_SECONDS)
+        except Exception:  # noqa: BLE001 - a server that cannot be reached is down for this run, too
+            is_active = False
+        if not is_active:
             raise SourceUnavailableError(
-                f"Postgres sent nothing for {SILENCE_SECONDS} s, and a second connection did not find it at"
-                " work for this run. A proxy or firewall between the two may have dropped the connection."
+                f"Postgres sent nothing for {SILENCE_SECONDS} s and is not working on the query any more. A"
+                " proxy or firewall may have dropped the connection: check its idle timeout."
             )
 
-    def _works_for_us(self) -> bool:
+    def _is_backend_active(self) -> bool:
+        """Open a second connection, and return whether our backend is still working."""
         if self.backend is None:
             return False
         connection = self._connect()
         try:
             connection.row_factory = tuple_row
-            found = connection.execute(_WORKS_FOR_US, [self.backend]).fetchone()
+            found = connection.execute(_IS_ACTIVE, [self.backend]).fetchone()
         finally:
             connection.close()
         return bool(found and found[0])
 
 
 def _is_done(future: Future[Any], seconds: float) -> bool:
-    """Wait for a future, but not for its result."""
+    """Wait for a future, and return whether it is done. Does not raise the exception of the future."""
     with suppress(TimeoutError, Exception):
         future.exception(seconds)
     return future.done()
 
 
-def _keep_alive(connection: psycopg.Connection[Any]) -> None:
-    """Let TCP find out in minutes that the peer is gone, unless the connection's parameters differ."""
+def _set_keepalive(connection: psycopg.Connection[Any]) -> None:
+    """Turn TCP keepalive on, except for the settings that the connection's parameters give."""
     given = connection.info.get_parameters()
     with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as tcp:
         if tcp.family not in (socket.AF_INET, socket.AF_INET6) or given.get("keepalives") == "0":
             return
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEPALIVE.items():
-            option = getattr(socket, _KEEPALIVE_OPTIONS[name], None)  # not every system has all of them
+            option = getattr(socket, _KEEPALIVE_OPTIONS[name], None)  # some systems lack some of them
             if option is not None and name not in given:
                 tcp.setsockopt(socket.IPPROTO_TCP, option, value)
         if hasattr(socket, "TCP_USER_TIMEOUT") and "tcp_user_timeout" not in given:
             tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT)
 
 
-def _shut(connection: psycopg.Connection[Any]) -> None:
-    """Shut the connection's socket, so that nothing in another thread waits for it any more."""
+def _shut_down(connection: psycopg.Connection[Any]) -> None:
+    """Shut the connection's socket down, so that the other thread stops waiting for it."""
     with suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as tcp:
         tcp.shutdown(socket.SHUT_RDWR)

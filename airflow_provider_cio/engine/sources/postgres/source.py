@@ -1,7 +1,6 @@
-"""Postgres: one snapshot for all queries of a run, read in chunks, never written to.
+"""Postgres as a source: one read-only snapshot for all queries of a run, read in chunks.
 
-A run changes nothing that has a say in what a query means: time zone, date style and search path are the
-role's.
+A run does not change what a query means: time zone, date style and search path stay as the role has them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from psycopg import sql
 
 from airflow_provider_cio.engine.sources.lexemes import without_semicolon
 from airflow_provider_cio.engine.sources.postgres.comparisons import comparison_warnings
-from airflow_provider_cio.engine.sources.postgres.errors import query_error, source_error
+from airflow_provider_cio.engine.sources.postgres.errors import execution_error, query_error
 from airflow_provider_cio.engine.sources.postgres.reading import PostgresRows
 from airflow_provider_cio.engine.sources.postgres.session import Session
 from airflow_provider_cio.engine.sources.postgres.types import describe_columns
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.sources.watermark import Watermark
 
 _SETTINGS: tuple[LiteralString, ...] = (
-    # Plan for all rows: by default a cursor is planned for its first tenth, often with nested loops.
+    # Plan for all rows: by default, Postgres plans a cursor for the first tenth of its rows.
     "SET LOCAL cursor_tuple_fraction = 1",
-    # The transaction is idle, and long, while Customer.io makes us wait; that must not end it.
+    # The transaction is idle while Customer.io makes the run wait. These timeouts would end it.
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     """SELECT set_config('transaction_timeout', '0', true)
        WHERE current_setting('transaction_timeout', true) IS NOT NULL""",  # since Postgres 17
@@ -47,10 +46,11 @@ class PostgresSource:
 
     Args:
         connect: Opens a connection, such as ``lambda: psycopg.connect("...")``.
-        overlap: Seconds that are always subtracted from the next last sync time. When it is not given,
-            `DEFAULT_OVERLAP` is subtracted, and only where the source cannot show all transactions in flight.
-        max_lookback: Seconds by which a long transaction may put the next last sync time back.
-        statement_timeout: Seconds that Postgres may take for the next rows; by default what the server says.
+        overlap: Seconds that are always subtracted from the next last sync time. Without it,
+            `DEFAULT_OVERLAP` is subtracted, and only where the source hides transactions in flight.
+        max_lookback: The largest number of seconds by which a long transaction sets the next last sync time
+            back.
+        statement_timeout: The longest time in seconds for the next rows; without it, the server's setting.
         timestamps: What dates and times become.
     """
 
@@ -71,22 +71,22 @@ class PostgresSource:
         self._session: Session | None = None
 
     def stop(self) -> None:
-        """End the query under way, which otherwise goes on without us; safe in a signal handler."""
+        """Cancel the query that is running. Safe in a signal handler."""
         if self._session:
             self._session.cancel()
 
     @contextmanager
     def snapshot(self, stored: int = 0) -> Iterator[PostgresSnapshot]:
-        """Open a read-only view of the database as it is now.
+        """Open a read-only snapshot of the database.
 
-        Leaving it by an error takes a few seconds at most, whatever the network does.
+        After an error, it closes within a few seconds, whatever the network does.
 
         Args:
-            stored: The last sync time as it is stored, in Unix seconds.
+            stored: The stored last sync time, in Unix seconds.
 
         Raises:
-            ConfigurationError: The connection is wrong: its TLS, its login or password, or its database.
-            SourceUnavailableError: Postgres cannot be reached, or does not answer any more.
+            ConfigurationError: A person has to change the connection: TLS, login, password or database.
+            SourceUnavailableError: Postgres cannot be reached, or does not respond any more.
         """
         session = self._session = Session(self._connect)
         try:
@@ -94,7 +94,7 @@ class PostgresSource:
             try:
                 snapshot = session.run(self._begin, session, stored)
             except psycopg.Error as error:
-                raise source_error(error) from None
+                raise execution_error(error) from None
             yield snapshot
         except BaseException:
             session.abort()
@@ -103,7 +103,7 @@ class PostgresSource:
 
     def _begin(self, session: Session, stored: int) -> PostgresSnapshot:
         connection = session.connection
-        # Before the snapshot: what is committed between the two is then seen by the next run.
+        # Before the snapshot, so that the next run reads what is committed between the two.
         watermark = read_watermark(
             connection, overlap=self._overlap, max_lookback=self._max_lookback, stored=stored
         )
@@ -127,8 +127,8 @@ class PostgresSnapshot:
     """The database at one moment.
 
     Attributes:
-        watermark: The last sync time of the next run, and what to know about it.
-        time_zone: The session's time zone, in which Postgres understands naive timestamps.
+        watermark: The last sync time of the next run, with warnings.
+        time_zone: The session's time zone, in which Postgres interprets naive timestamps.
     """
 
     def __init__(self, session: Session, watermark: Watermark, time_zone: str) -> None:
@@ -139,53 +139,60 @@ class PostgresSnapshot:
 
     @contextmanager
     def read(self, query: str, *, first: int | None = None) -> Iterator[PostgresRows]:
-        """Run a query and give its rows, as they come.
+        """Open a query and return its rows.
 
         Args:
-            query: One SELECT; a semicolon and comments may follow it.
-            first: How many rows to give at most; all by default.
+            query: One SELECT. A semicolon and comments can follow it.
+            first: The largest number of rows to read; None for all.
 
         Raises:
-            QueryError: Postgres refuses it.
-            SourceUnavailableError: Postgres went away.
+            QueryError: Postgres refused the query.
+            SourceUnavailableError: Postgres does not respond any more.
         """
         _check_text(query)
         name = f"customerio_{next(self._numbers)}"
-        columns = self._declare(name, sql.SQL(query), query, before=0)
+        columns = self._declare(name, sql.SQL(query), query, offset=0)
         if first is not None or any(column.cast for column in columns):
-            # Only now it is known which columns need a cast.
+            # Open it again with casts: the types of the columns are known only now.
             name = f"customerio_{next(self._numbers)}"
             wrapped = _wrapped(query, columns, first)
-            self._declare(name, wrapped, query, before=wrapped.as_string().find(without_semicolon(query)))
+            self._declare(name, wrapped, query, offset=wrapped.as_string().find(without_semicolon(query)))
         yield PostgresRows(self._session, name, columns)
 
     def comparison_warnings(self, query: str, columns: Sequence[Column]) -> list[str]:
         """Return warnings about comparisons with the last sync time that can miss rows."""
-        return comparison_warnings(query, columns, self.rows_of, self.time_zone)
+        return comparison_warnings(query, columns, self._fetch_all, self.time_zone)
 
-    def rows_of(self, statement: LiteralString, *arguments: Any) -> list[tuple[Any, ...]]:
-        """Ask Postgres about itself: give all rows of our own statement, none if the role may not ask."""
+    def _fetch_all(self, statement: LiteralString, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement of ours; none if the role lacks a permission for it."""
 
-        def ask() -> list[tuple[Any, ...]]:
+        def fetch() -> list[tuple[Any, ...]]:
             connection = self._session.connection
             with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
                 return connection.execute(statement, arguments).fetchall()
             return []
 
         try:
-            return self._session.run(ask)
+            return self._session.run(fetch)
         except psycopg.Error as error:
-            raise source_error(error) from None
+            raise execution_error(error) from None
 
     def _declare(
-        self, name: str, statement: sql.SQL | sql.Composed, query: str, *, before: int
+        self, name: str, statement: sql.SQL | sql.Composed, query: str, *, offset: int
     ) -> list[PostgresColumn]:
-        """Open a cursor at the server, which computes rows as they are fetched, and describe its columns."""
+        """Open a cursor in the server, and return the description of its columns.
+
+        Args:
+            name: The name of the cursor.
+            statement: The query as it is sent.
+            query: The query of the spec, to which positions in errors refer.
+            offset: The number of characters of the statement before the query.
+        """
         head = sql.SQL("DECLARE {} NO SCROLL CURSOR FOR ").format(sql.Identifier(name))
 
         def declare() -> list[PostgresColumn]:
             connection = self._session.connection
-            # Binary makes it the extended protocol, which takes one statement only.
+            # binary=True uses the extended protocol, which refuses more than one statement.
             connection.execute(head + statement, binary=True)
             cursor = connection.cursor(binary=True)
             cursor.execute(sql.SQL("FETCH FORWARD 0 FROM {}").format(sql.Identifier(name)))
@@ -194,11 +201,11 @@ class PostgresSnapshot:
         try:
             return self._session.run(declare)
         except psycopg.Error as error:
-            raise query_error(error, query, len(head.as_string()) + before) from None
+            raise query_error(error, query, len(head.as_string()) + offset) from None
         except UnicodeDecodeError:
             raise QueryError(
-                "The name of a column is not valid UTF-8, as it happens in databases of encoding SQL_ASCII."
-                " Rename the column with AS"
+                "The name of a column is not valid UTF-8, which is possible in SQL_ASCII databases. Rename"
+                " the column with AS."
             ) from None
 
 
@@ -218,7 +225,7 @@ def _check_text(query: str) -> None:
 
 
 def _wrapped(query: str, columns: list[PostgresColumn], first: int | None) -> sql.Composed:
-    """Put the query into one that casts columns and, when only so many are wanted, has fewer rows."""
+    """Return a query around the query, which casts its columns and limits the number of its rows."""
     comma = sql.SQL(", ")
     names = [sql.Identifier(f"column_{column_index}") for column_index in range(len(columns))]
     items = [

@@ -1,9 +1,9 @@
-"""The last sync time for the next run: from the source's clock, and safe against transactions in flight.
+"""The last sync time of the next run: from the clock of the source, and safe for transactions in flight.
 
-A transaction stamps its rows with the time of its *start*. One that is in flight while we look commits its
-rows later, with a time from before; so the next run must look back to the start of the oldest. Where a start
-cannot be seen, a time is subtracted that should be longer than such a transaction takes. Sending a row twice
-is harmless, missing one is not.
+A transaction stamps its rows with the time at which it *began*. A transaction that is in flight when a run
+starts commits its rows later, with an earlier time. So the next run must look back to the start of the oldest
+transaction. Where a start is hidden, the run subtracts a number of seconds that should be longer than such a
+transaction. To send a row twice is harmless; to miss one is not.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Classes of SQLSTATE by which a server says that it does not have, or does not allow, what is asked for.
+#: Classes of SQLSTATE for what a server does not have or does not allow.
 _NOT_AVAILABLE = ("0A", "3F", "42")
 
-# A replica's clock is the time of what it has replayed last.
+# The clock of a replica is the time of the last transaction that it has replayed.
 _CLOCK: LiteralString = """
 SELECT pg_is_in_recovery(), extract(epoch FROM
     CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() ELSE clock_timestamp() END)
 """
 
-# Sessions of this database that can write. The start of a transaction is hidden
-# - from roles that are neither the session's nor a member of pg_read_all_stats,
-# - where the session has track_activities off, or had it when the transaction began.
-# A session that is active and has no transaction yet is about to begin one, with the time of its query. One
-# that has a snapshot, or waits for a lock, is in a transaction, whose start is then hidden; but where it is
-# idle or starting, it has begun that since its state was read, later than the clock was.
-# A walsender is active for as long as somebody replicates from here, and writes nothing.
+# The sessions of this database that can write. The start of a transaction is hidden
+# - if our role is neither the role of the session nor a member of pg_read_all_stats,
+# - if the session has track_activities off, or had it off when the transaction began.
+# An active session without xact_start is about to begin a transaction, with the time of its query. If it has
+# a snapshot or waits for a lock, it is already in a transaction, and the start is hidden. If it is idle or
+# starting, it began the transaction after its state was read, which is later than the clock.
+# A walsender is active as long as another server replicates from here. It does not write.
 _IN_FLIGHT: LiteralString = """
 WITH sessions AS (
     SELECT coalesce(xact_start, CASE WHEN state = 'active' THEN query_start END) AS began,
@@ -55,7 +55,7 @@ SELECT extract(epoch FROM min(began)), count(*) FILTER (WHERE not_allowed),
 FROM sessions
 """
 
-# Read after the sessions: a transaction that is prepared meanwhile is in one of the two at least.
+# Read after the sessions, so that a transaction that is prepared between the two queries is seen by one.
 _PREPARED: LiteralString = """
 SELECT count(*), extract(epoch FROM min(prepared))
 FROM pg_prepared_xacts WHERE database = current_database()
@@ -70,117 +70,124 @@ WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = curr
 def read_watermark(
     connection: psycopg.Connection[Any], *, overlap: int | None, max_lookback: int, stored: int
 ) -> Watermark:
-    """Look at the source's clock and at its transactions in flight. Call it before the snapshot is taken.
+    """Compute the watermark from the source's clock and its transactions in flight.
+
+    Call this before the snapshot is taken: the next run then reads what is committed between the two.
 
     Args:
         connection: An autocommit connection.
-        overlap: Seconds that are always subtracted; None for `DEFAULT_OVERLAP` where something is hidden.
-        max_lookback: Seconds to go back at most for a transaction in flight.
-        stored: The last sync time as it is stored, in Unix seconds.
+        overlap: Seconds that are always subtracted. None to subtract `DEFAULT_OVERLAP`, and only where the
+            start of a transaction is hidden.
+        max_lookback: The largest number of seconds to go back for a transaction in flight.
+        stored: The stored last sync time, in Unix seconds.
 
     Raises:
-        psycopg.Error: The source cannot be asked.
+        psycopg.Error: The connection broke.
     """
-    return _Look(connection, overlap, max_lookback).watermark(stored)
+    return _WatermarkReader(connection, overlap, max_lookback).read(stored)
 
 
-class _Look:
-    """One look at a source. The order of its questions matters: clock, sessions, prepared transactions."""
+class _WatermarkReader:
+    """Reads one watermark. The order of its queries matters: clock, sessions, prepared transactions."""
 
     def __init__(self, connection: psycopg.Connection[Any], overlap: int | None, max_lookback: int) -> None:
         self._connection = connection
-        self._given = overlap or 0
-        self._guess = DEFAULT_OVERLAP if overlap is None else overlap
+        self._overlap = overlap or 0
+        self._overlap_if_hidden = DEFAULT_OVERLAP if overlap is None else overlap
         self._max_lookback = max_lookback
         self._warnings: list[str] = []
 
-    def watermark(self, stored: int) -> Watermark:
-        """Find the last sync time for the next run."""
-        replica, clock = self._ask(_CLOCK) or (False, None)
+    def read(self, stored: int) -> Watermark:
+        """Read the watermark."""
+        is_replica, clock = self._fetch_one(_CLOCK) or (False, None)
         if clock is None:
             self._warn(
-                "The source's clock is not known, as on a replica that has replayed nothing yet: the last"
-                " sync time stays where it is, and the next run reads the same changes again."
+                "The clock of the source is unknown, as on a replica that has not replayed anything yet. The"
+                " last sync time stays as it is, and the next run reads the same changes again. If this"
+                " warning stays, check the replication, or read from the primary."
             )
             return Watermark(None, self._warnings)
-        if replica:
-            self._warn_of_primary("a replica")
-            return Watermark(_before(clock, self._guess), self._warnings)
-        start, hidden = self._oldest_start(clock)
-        if (found := self._ask(_SUBSCRIPTIONS)) and found[0]:
-            self._warn_of_primary("a logical subscriber")
-            hidden = True
-        time = _before(start, self._guess if hidden else self._given)
-        return Watermark(self._held_back(time, clock, stored), self._warnings)
+        if is_replica:
+            self._warn_about_primary("a replica")
+            return Watermark(_floor(clock, self._overlap_if_hidden), self._warnings)
+        start, is_hidden = self._oldest_start(clock)
+        if (subscriptions := self._fetch_one(_SUBSCRIPTIONS)) and subscriptions[0]:
+            self._warn_about_primary("a logical subscriber")
+            is_hidden = True
+        time = _floor(start, self._overlap_if_hidden if is_hidden else self._overlap)
+        return Watermark(self._limit_by_prepared(time, clock, stored), self._warnings)
 
     def _oldest_start(self, clock: Decimal) -> tuple[Decimal, bool]:
-        """Find the start of the oldest transaction in flight, and say whether some are hidden."""
-        found = self._ask(_IN_FLIGHT)
+        """Return the start of the oldest transaction in flight, and whether the start of any is hidden."""
+        found = self._fetch_one(_IN_FLIGHT)
         if found is None:
             self._warn(
-                "The sync's role may not read pg_stat_activity, so transactions in flight cannot be seen and"
-                f" the next last sync time is put back by overlap ({self._guess} s). For the exact time:"
-                " GRANT SELECT ON pg_catalog.pg_stat_activity TO the role."
+                "The sync's role cannot read pg_stat_activity, which shows the transactions in flight."
+                f" {self._consequence()} Fix: GRANT SELECT ON pg_catalog.pg_stat_activity TO the role."
             )
             return clock, True
         oldest, not_allowed, not_tracked, role = found
         if not_allowed:
             self._warn(
-                f"Sessions of other roles ({not_allowed}) hide when their transactions began, so the next"
-                f" last sync time is put back by overlap ({self._guess} s). For the exact time:"
-                f" GRANT pg_read_all_stats TO {role}"
+                f"Sessions of other roles ({not_allowed}) hide when their transactions began."
+                f" {self._consequence()} Fix: GRANT pg_read_all_stats TO {role}"
             )
         if not_tracked:
             self._warn(
-                f"Sessions with track_activities off ({not_tracked}) hide when their transactions began, so"
-                f" the next last sync time is put back by overlap ({self._guess} s). For the exact time, turn"
-                " it on for their roles: ALTER ROLE … SET track_activities = on"
+                f"Sessions with track_activities off ({not_tracked}) hide when their transactions began."
+                f" {self._consequence()} Fix, for the role of each: ALTER ROLE … SET track_activities = on"
             )
-        # The clock was read first: a transaction that starts after that has a later time.
+        # The clock was read first, so a transaction that began after that has a later time.
         start = min(clock, oldest if oldest is not None else clock)
         earliest = clock - self._max_lookback
         if start < earliest:
             self._warn(
-                f"A transaction has been open on the source for {int(clock - start)} s, longer than"
-                f" max_lookback ({self._max_lookback} s): rows that it stamps and commits later are missed."
-                " pg_stat_activity shows it."
+                f"A transaction has been open in the source for {int(clock - start)} s, longer than"
+                f" max_lookback ({self._max_lookback} s). Rows that it commits later can be missed. Find it"
+                " in pg_stat_activity by xact_start and end it, or raise max_lookback."
             )
         return max(start, earliest), bool(not_allowed or not_tracked)
 
-    def _held_back(self, time: int, clock: Decimal, stored: int) -> int:
-        """Do not advance while a transaction is prepared: when it began is not shown anywhere."""
-        found = self._ask(_PREPARED)
+    def _limit_by_prepared(self, time: int, clock: Decimal, stored: int) -> int:
+        """Return the time, or an earlier one while a transaction is prepared: its start is not shown."""
+        found = self._fetch_one(_PREPARED)
         if found is None:
             self._warn(
-                "The sync's role may not read pg_prepared_xacts, so rows of prepared transactions may be"
-                " missed. To see them: GRANT SELECT ON pg_catalog.pg_prepared_xacts TO the role."
+                "The sync's role cannot read pg_prepared_xacts, so rows of prepared transactions can be"
+                " missed. Fix: GRANT SELECT ON pg_catalog.pg_prepared_xacts TO the role."
             )
-            return min(time, _before(clock, self._guess))
+            return min(time, _floor(clock, self._overlap_if_hidden))
         count, prepared = found
         if not count:
             return time
-        held = stored or _before(prepared, self._guess)
-        earliest = _before(clock - self._max_lookback, self._given)
         self._warn(
-            f"Prepared transactions ({count}) hide when they began, so the last sync time does not advance"
-            " until they are committed or rolled back. pg_prepared_xacts shows them."
+            f"Prepared transactions ({count}) hide when they began, so the last sync time does not advance."
+            " Find them in pg_prepared_xacts, and run COMMIT PREPARED or ROLLBACK PREPARED."
         )
-        if held < earliest:
+        safe = stored or _floor(prepared, self._overlap_if_hidden)
+        earliest = _floor(clock - self._max_lookback, self._overlap)
+        if safe < earliest:
             self._warn(
-                f"The prepared transactions are older than max_lookback ({self._max_lookback} s) allows: rows"
-                " that they commit later are missed."
+                f"The prepared transactions are older than max_lookback ({self._max_lookback} s), so rows"
+                " that they commit later can be missed."
             )
-        return min(time, max(held, earliest))
+        return min(time, max(safe, earliest))
 
-    def _warn_of_primary(self, kind: str) -> None:
-        self._warn(
-            f"The source is {kind}: transactions of the primary cannot be seen here, so the next last sync"
-            f" time is put back by overlap ({self._guess} s). Set overlap to the lag plus the longest"
-            " transaction of the primary."
+    def _consequence(self) -> str:
+        return (
+            f"The next last sync time is set back by overlap ({self._overlap_if_hidden} s), and rows of"
+            " longer transactions can be missed."
         )
 
-    def _ask(self, statement: LiteralString) -> Sequence[Any] | None:
-        """Ask for one row; None where the server does not have, or does not allow, what is asked for."""
+    def _warn_about_primary(self, kind: str) -> None:
+        self._warn(
+            f"The source is {kind}, which does not show the transactions of its primary."
+            f" {self._consequence()} Set overlap to the replication lag plus the duration of the longest"
+            " transaction on the primary."
+        )
+
+    def _fetch_one(self, statement: LiteralString) -> Sequence[Any] | None:
+        """Return one row; None where the server does not have, or does not allow, what is read."""
         try:
             return self._connection.execute(statement).fetchone()
         except psycopg.Error as error:
@@ -193,6 +200,9 @@ class _Look:
         log.warning("%s", message)
 
 
-def _before(moment: Decimal, overlap: int) -> int:
-    """Round a moment down, less a second: columns may hold whole seconds, and people write > or >=."""
+def _floor(moment: Decimal, overlap: int) -> int:
+    """Round a moment down to whole seconds, and subtract a second and the overlap.
+
+    The second is for columns that hold whole seconds, and for queries that use > instead of >=.
+    """
     return max(int(moment // 1) - 1 - overlap, 0)
