@@ -1,4 +1,4 @@
-# Everything a fresh machine needs: Python >= 3.11 and make. `make help` lists the targets.
+# It needs Python 3.11 or newer. `make help` lists the targets.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -12,51 +12,51 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## create .venv with everything pinned by constraints.txt
+setup: $(READY) ## create .venv with the packages pinned in constraints.txt
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older. Name another: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+		{ echo "$(PYTHON) is older than Python 3.11. Choose another one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-		{ echo "Creating $(VENV) failed. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+		{ echo "$(VENV) could not be created. On Debian and Ubuntu, run: apt install python3-venv"; exit 1; }
 	@echo "Setting up $(VENV) (about a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv || \
-		{ echo "Installing uv failed. Is the package index reachable from here?"; exit 1; }
+		{ echo "uv could not be installed. Check that this machine can reach the package index."; exit 1; }
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable . --group dev || \
-		{ echo "Installing the packages failed; see the message above, then run make again."; exit 1; }
+		{ echo "The packages could not be installed. Fix the error above, then run make again."; exit 1; }
 	@touch $@
 
-demo: $(READY) ## a real Airflow, a Postgres and two workspaces on this machine: three syncs, start to end
+demo: $(READY) ## start Airflow, Postgres and two emulated workspaces here, and run three syncs
 	@$(BIN)/python -m demo
 
-test: check ## everything but pages: check, unit, integration, Airflow, end to end
+test: check ## run the checks, and all tests but those that need a browser
 	@$(BIN)/python -m pytest -m "not browser"
 
-browser: $(READY) ## pages in a real Chromium, which is installed on Debian if it is missing
+browser: $(READY) ## test the pages in Chromium, which is installed on Debian if it is missing
 	@command -v chromium > /dev/null || (apt-get update -q && apt-get install -yq chromium) || \
-		{ echo "Installing chromium failed; install it yourself, then run make browser again."; exit 1; }
+		{ echo "Chromium could not be installed. Install it yourself, then run make browser again."; exit 1; }
 	@$(BIN)/python -m pytest -m browser
 
-check: $(READY) ## ruff (all rules), format, mypy strict
+check: $(READY) ## run ruff with all rules, check the format, run mypy in strict mode
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(READY) ## let ruff mend what it can
+format: $(READY) ## format, and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## how fast is it here
+bench: $(READY) ## measure the speed on this machine
 	@$(BIN)/python -m benchmarks
 
-torture: $(READY) ## does it hold what it promises under faults, kills and load; SCENARIOS="kills watermark" SEED=7 choose
+torture: $(READY) ## test the promises under faults, kills and load; SCENARIOS="kills watermark" SEED=7 select some
 	@$(BIN)/python -m torture $(SCENARIOS) --seed $(or $(SEED),1)
 
-constraints: ## pin the newest versions that work together
+constraints: ## pin the newest versions that work together in constraints.txt
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable . --group dev
 	@$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable > constraints.txt
 	@touch $(READY)
 
-clean: ## remove what was made here
+clean: ## remove everything that these targets created
 	@rm -rf $(VENV) .cache .demo .torture build dist *.egg-info

@@ -1,4 +1,4 @@
-"""Every sync under `syncs/` becomes an Airflow DAG."""
+"""Turn each spec in `syncs/` into a DAG."""
 
 from pathlib import Path
 

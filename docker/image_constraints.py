@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Print the constraints for installing this provider into an image that has Airflow.
 
-What the image has keeps its version: the Airflow project tests those versions together.
-What it lacks gets the version this project is tested with.
+Packages of the image keep their version: the Airflow project tests those versions together. Other packages get
+the version that this project is tested with.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SEPARATORS = re.compile(r"[-_.]+")
 
 
 def installed_versions() -> dict[str, str]:
-    """Name and version of every package of this Python."""
+    """Return name and version of every package of this Python."""
     return {distribution.name: distribution.version for distribution in distributions() if distribution.name}
 
 
 def merge(installed: Mapping[str, str], tested: Iterable[str]) -> list[str]:
-    """Put the installed versions together with the tested ones of all other packages.
+    """Combine the versions of installed packages with the tested versions of all other packages.
 
     Args:
         installed: Name and version of the packages of the image.

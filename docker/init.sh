@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What has to be there before Airflow's services start. Runs at every start, and changes nothing that is there already.
+# Prepare the database before Airflow's services start. It runs at every start and can be repeated.
 set -euo pipefail
 
 airflow db migrate
 
-# An administrator of this name who exists keeps the password they have.
+# An existing administrator of this name keeps their password.
 airflow users create \
     --role Admin \
     --username "${ADMIN_USERNAME}" \
@@ -13,6 +13,6 @@ airflow users create \
     --firstname Airflow \
     --lastname Administrator
 
-# Without its pool a task waits for ever. No reason to keep Airflow down, though: the api-server creates missing pools.
+# A task without its pool waits forever. A failure here does not stop Airflow, because the api-server creates the pools.
 airflow customerio pools /opt/airflow/dags/syncs \
-    || echo "The pools could not be created now; the api-server will do it once it runs." >&2
+    || echo "The pools could not be created now. The api-server will create them when it runs." >&2
