@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Print the constraints for installing this provider into an image that has Airflow.
 
-Packages of the image keep their version: the Airflow project tests those versions together. Other packages get
-the version that this project is tested with.
+Packages of the image keep their version: the Airflow project tests those versions together. Other packages
+get the version that this project is tested with.
 """
 
 from __future__ import annotations
