@@ -48,7 +48,7 @@ def get_provider_info() -> dict[str, Any]:
         "plugins": [{"name": "customerio", "plugin-class": "airflow_provider_cio.plugin.CustomerIOPlugin"}],
         "cli": ["airflow_provider_cio.cli.definition.get_customerio_cli_commands"],
         "config": {"customerio": _CONFIG},
-        "extra-links": ["airflow_provider_cio.operators.sync.ReportLink"],
+        "extra-links": ["airflow_provider_cio.reports.link.ReportLink"],
     }
 
 

@@ -23,8 +23,8 @@ from sqlalchemy import select
 
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError
-from airflow_provider_cio.operators.sync import ReportLink
 from airflow_provider_cio.plugin.access import AirflowId, may_read_dag
+from airflow_provider_cio.reports.link import ReportLink
 from airflow_provider_cio.reports.report import started_at
 from airflow_provider_cio.reports.store import check_reports_url, open_folder
 from airflow_provider_cio.state.names import asset_uri

@@ -1,4 +1,4 @@
-"""When syncs of a workspace were running lately: it decides which scheduled runs are Skipped."""
+"""The times when syncs of a workspace were running. They decide which scheduled runs are Skipped."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from airflow_provider_cio.state.names import WINDOWS_DESCRIPTION, windows_key
 
 log = logging.getLogger(__name__)
 
-#: Runs that waited for their workspace for longer, or behind more syncs, are not skipped.
-_KEPT_FOR = dt.timedelta(days=1)
-_KEPT = 200
-#: How often in a row a sync is Skipped before it queues instead, so that a busy workspace starves no sync.
+#: Older windows are forgotten: a run that waited longer than this for its workspace is not skipped.
+_LONGEST_AGE = dt.timedelta(days=1)
+#: The most windows, and the most counts, that are kept.
+_LARGEST_COUNT = 200
+#: The number of consecutive Skipped runs after which a sync queues instead. Otherwise a busy workspace could
+#: keep a sync from ever running.
 _SKIPPED_IN_A_ROW = 3
 
 _Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A time in which a sync was running.
+    """A time when a sync was running.
 
     Args:
         sync_name: The name of the sync.
-        due: When its run was due: the end of the interval for a scheduled one.
-        start: When it got hold of the workspace.
-        end: When it let go.
+        due: When its run was due: for a scheduled run, the end of its interval.
+        start: When the run got the slot of the workspace.
+        end: When it returned the slot.
     """
 
     sync_name: str = msgspec.field(name="sync")
@@ -39,38 +41,42 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class _Memory(msgspec.Struct):
-    """What a workspace remembers: windows, and how often in a row each sync was Skipped."""
+    """What is stored: the windows, and for each sync the number of consecutive Skipped runs."""
 
     windows: list[Window] = msgspec.field(default_factory=list)
     skipped: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 _read_memory = msgspec.json.Decoder(_Memory).decode
-#: What a version without counts wrote.
+#: The form in which earlier versions stored windows.
 _read_windows = msgspec.json.Decoder(list[Window]).decode
 
 
 class Windows:
-    """When syncs of one workspace were running lately.
+    """The windows of one workspace, in an Airflow Variable.
 
-    Read and written only by the run that holds the workspace's slot. So a killed worker leaves nothing to
-    clean up, and two runs never write at the same time. It decides what to skip and nothing else: a Variable
-    that cannot be read or written fails no run.
+    Only the run that holds the slot of the workspace reads and writes them. So a killed worker leaves nothing
+    to clean up, and two runs never write at the same time. They decide only which runs are skipped, so a
+    Variable that cannot be read or written does not fail a run.
 
     Args:
-        workspace: The workspace's name.
+        workspace: The name of the workspace.
     """
 
     def __init__(self, workspace: str) -> None:
         self._key = windows_key(workspace)
 
     def skip(self, sync_name: str, due: dt.datetime) -> Window | None:
-        """Decide whether to skip a scheduled run that became due while a sync was running; count it if so.
+        """Decide whether to skip a scheduled run that became due while a sync was running, and count it.
 
-        A sync that became due together with this one is not in its way: both run, one after the other.
+        A sync that was due at the same time does not count: both run, one after the other.
+
+        Args:
+            sync_name: The name of the run's sync.
+            due: When the run was due.
 
         Returns:
-            The window in which the run became due; None when the run has to go on.
+            The window in which the run became due, or None if the run must go on.
         """
         memory = self._read()
         covering = next(
@@ -81,24 +87,30 @@ class Windows:
             return None
         skipped = memory.skipped.pop(sync_name, 0)
         if skipped >= _SKIPPED_IN_A_ROW:
-            log.info("%d runs in a row were Skipped: this one runs", skipped)
+            log.info("The last %d runs were Skipped, so this run goes on.", skipped)
             return None
         memory.skipped[sync_name] = skipped + 1
         self._write(memory)
         return covering
 
-    def add(self, window: Window) -> None:
-        """Remember the window of a run, which was not skipped, and forget old ones."""
+    def add(self, sync_name: str, due: dt.datetime, start: dt.datetime) -> None:
+        """Add the window of a run that ends now.
+
+        Args:
+            sync_name: The name of its sync.
+            due: When it was due.
+            start: When it got the slot of the workspace.
+        """
         memory = self._read()
-        memory.skipped.pop(window.sync_name, None)
-        memory.windows.append(window)
+        memory.skipped.pop(sync_name, None)
+        memory.windows.append(Window(sync_name, due, start, dt.datetime.now(dt.UTC)))
         self._write(memory)
 
     def _read(self) -> _Memory:
         try:
-            return _kept(self._decode(Variable.get(self._key, default="{}")))
+            return _pruned(self._decode(Variable.get(self._key, default="{}")))
         except (msgspec.MsgspecError, RecursionError, TypeError, ValueError):
-            log.warning("The Variable %s is not what a sync wrote; starting anew", self._key)
+            log.warning("The Variable %s does not hold what a sync wrote. It is replaced.", self._key)
         except Exception as error:  # noqa: BLE001 - of the network, the API or the database
             log.warning("The Variable %s cannot be read: %s", self._key, type(error).__name__)
         return _Memory()
@@ -109,19 +121,16 @@ class Windows:
         return _read_memory(text)
 
     def _write(self, memory: _Memory) -> None:
+        text = msgspec.json.encode(_pruned(memory)).decode()
         try:
-            Variable.set(
-                self._key, msgspec.json.encode(_kept(memory)).decode(), description=WINDOWS_DESCRIPTION
-            )
-        except Exception as error:  # noqa: BLE001 - as above
+            Variable.set(self._key, text, description=WINDOWS_DESCRIPTION)
+        except Exception as error:  # noqa: BLE001 - of the network, the API or the database
             log.warning("The Variable %s cannot be written: %s", self._key, type(error).__name__)
 
 
-def _kept(memory: _Memory) -> _Memory:
-    """Drop what is old, what cannot be, and what is too much."""
+def _pruned(memory: _Memory) -> _Memory:
+    """Return the memory without entries that are old, impossible, or too many."""
     now = dt.datetime.now(dt.UTC)
-    windows = [window for window in memory.windows if now - _KEPT_FOR < window.end <= now]
-    counts = {
-        sync_name: count for sync_name, count in memory.skipped.items() if 0 < count <= _SKIPPED_IN_A_ROW
-    }
-    return _Memory(windows[-_KEPT:], dict([*counts.items()][-_KEPT:]))
+    windows = [window for window in memory.windows if now - _LONGEST_AGE < window.end <= now]
+    counts = {name: count for name, count in memory.skipped.items() if 0 < count <= _SKIPPED_IN_A_ROW}
+    return _Memory(windows[-_LARGEST_COUNT:], dict([*counts.items()][-_LARGEST_COUNT:]))

@@ -98,7 +98,7 @@ def test_windows_that_somebody_spoilt_harm_nobody(
     connected.set_variable(windows, "{not JSON")
     connected.write("syncs/spoilt.yaml", spec("spoilt", ONE))
     assert connected.run("customerio.production.spoilt").state == "success"
-    assert f"The Variable {windows} is not what a sync wrote" in caplog.text
+    assert f"The Variable {windows} does not hold what a sync wrote" in caplog.text
     assert '"sync":"spoilt"' in (connected.variable(windows) or "")
 
 

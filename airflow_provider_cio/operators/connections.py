@@ -1,0 +1,55 @@
+"""From the ids of Airflow connections to what a run reads from and sends to."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_provider_cio.errors import ConfigurationError
+from airflow_provider_cio.hooks.customerio import CustomerIOHook
+from airflow_provider_cio.hooks.source import connect_source
+from airflow_provider_cio.state.airflow_api import check_airflow_answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from airflow_provider_cio.track import AppClient, TrackClient
+
+
+def connect_postgres(postgres_conn_id: str) -> psycopg.Connection[Any]:
+    """Open a connection to the source.
+
+    Raises:
+        ConfigurationError: The Airflow connection does not exist, or cannot be used.
+        psycopg.OperationalError: The server does not answer, or refuses the connection.
+    """
+    with _must_exist("postgres_conn_id", postgres_conn_id, "Postgres"):
+        return connect_source(postgres_conn_id)
+
+
+def workspace_clients(customerio_conn_id: str) -> tuple[TrackClient, AppClient | None]:
+    """Return the clients of a workspace. There is no App API client without an App API key.
+
+    Raises:
+        ConfigurationError: The Airflow connection does not exist, or cannot be used.
+    """
+    hook = CustomerIOHook(customerio_conn_id)
+    with _must_exist("customerio_conn_id", customerio_conn_id, "Customer.io"):
+        return hook.get_conn(), hook.get_app_client()
+
+
+@contextmanager
+def _must_exist(argument: str, connection: str, kind: str) -> Iterator[None]:
+    """Name the connection that does not exist, and where to create it."""
+    try:
+        yield
+    except AirflowNotFoundException:
+        check_airflow_answers()
+        raise ConfigurationError(
+            f"The {kind} connection {connection} ({argument}) does not exist. Create it under Admin >"
+            " Connections, as docs/connections.md describes."
+        ) from None
