@@ -37,3 +37,19 @@ def test_links_lead_to_files_and_headings(document: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors_of(target)):
             broken.append(link)
     assert broken == []
+
+
+def test_the_map_of_folders_is_complete() -> None:
+    """The map in CONTRIBUTING.md names only paths that exist, and every folder of the provider."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, _, rest = text.partition("```\nairflow_provider_cio/\n")
+    listed = {"airflow_provider_cio"}
+    folders = ["airflow_provider_cio"]
+    for line in rest.partition("```")[0].splitlines():
+        indent, name = len(line) - len(line.lstrip()), line.split()[0]
+        depth = (indent + 2) // 4
+        folders[depth:] = [name.rstrip("/")]
+        listed.add("/".join(folders))
+    assert [path for path in sorted(listed) if not (ROOT / path).exists()] == []
+    packages = {path.parent.name for path in ROOT.glob("airflow_provider_cio/*/__init__.py")}
+    assert packages <= {path.split("/")[1] for path in listed if "/" in path}
