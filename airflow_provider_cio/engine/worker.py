@@ -1,4 +1,4 @@
-"""A thread for calls that may never return: nothing waits for it at the end of a run."""
+"""A thread for calls that may never return. Neither a run nor Python waits for it to end."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _Call: TypeAlias = "tuple[Future[_T], Callable[[], _T]]"
 class Worker:
     """One daemon thread that makes calls in the order in which they were submitted.
 
-    A ``ThreadPoolExecutor`` waits for its threads when it is left and again when Python ends, so that a
-    network that does not answer would keep a task alive. This waits only where a result is asked for.
+    A ``ThreadPoolExecutor`` waits for its threads when it is closed, and again when Python ends. A network
+    that does not respond would then keep a task alive. A worker is only waited for through a future.
 
     Args:
-        name: The thread's name, for debuggers.
+        name: The name of the thread, for debuggers.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,11 +33,11 @@ class Worker:
     def submit(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Queue a call and return its future."""
         future: Future[_T] = Future()
-        self._calls.put((future, lambda: function(*args, **kwargs)))  # type: ignore[arg-type] # one T a call
+        self._calls.put((future, lambda: function(*args, **kwargs)))  # type: ignore[arg-type] # _T differs from call to call
         return future
 
     def close(self) -> None:
-        """Let the thread end after the call that it is in. Calls that have not begun are cancelled."""
+        """End the thread after its current call. Calls that have not begun are cancelled."""
         self._closed = True
         self._calls.put(None)
 
@@ -46,7 +46,10 @@ class Worker:
             pass
 
     def _make_next_call(self) -> bool:
-        """Make one call. Its own frame, so that a waiting thread does not keep rows alive."""
+        """Make one call, and return whether the thread goes on.
+
+        This is a method of its own, so no local variable keeps rows in memory while the thread waits.
+        """
         call = self._calls.get()
         if call is None:
             return False
@@ -56,6 +59,6 @@ class Worker:
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - the future hands it to the caller
+            except BaseException as error:  # noqa: BLE001 - the caller gets it from the future
                 future.set_exception(error)
         return True

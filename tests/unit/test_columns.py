@@ -215,7 +215,7 @@ def test_a_type_that_cannot_identify_is_refused(given: Column) -> None:
 def test_a_type_that_holds_no_address_is_refused_for_email(kind: str) -> None:
     """Once, instead of in every row, also where another column identifies."""
     for columns in ([column("email", kind)], [ID, column("email", kind)]):
-        with pytest.raises(QueryError, match="which holds no addresses"):
+        with pytest.raises(QueryError, match="which cannot hold an address"):
             PeopleQuery(sql="").mapper(columns, "remove", print)
 
 

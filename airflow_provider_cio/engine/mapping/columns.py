@@ -144,7 +144,7 @@ def _bad_identifier(column: Column) -> list[str]:
     name = column.name
     allowed: Collection[Kind]
     if name == "email":
-        allowed, reason = (Kind.TEXT,), "which holds no addresses: select a text AS email"
+        allowed, reason = (Kind.TEXT,), "which cannot hold an address: select a text AS email"
     else:
         allowed, reason = _IDENTIFIER_KINDS, f"which cannot identify a row: {name}::text AS {name}"
     if column.kind in allowed and not column.array:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
 
 
+#: The types for which `str` returns the same text as `value_text`, several times faster.
+_PLAIN = {str, int}
+
+
+def as_texts(values: Sequence[Any]) -> list[str]:
+    """Return identifiers as the texts that are sent and reported. NULL becomes an empty text."""
+    return list(map(str if set(map(type, values)) <= _PLAIN else value_text, values))
+
+
 def identifier_texts(
     name: str, values: Sequence[Any], problems: RowProblems, path: str = "identifiers"
 ) -> list[str]:
@@ -34,7 +43,7 @@ def identifier_texts(
     """
     if _are_ordinary(name, values):
         return list(map(str, values))
-    texts = list(map(value_text, values))
+    texts = as_texts(values)
     for index, text in enumerate(texts):
         if problem := _problem(name, text, is_null=values[index] is None):
             problems.setdefault(index, RowProblem(f"{path}.{name}", *problem))

@@ -153,7 +153,7 @@ def _check_sizes(bodies: Sequence[bytes], problems: RowProblems) -> None:
         return
     for index, body in enumerate(bodies):
         if len(body) > OPERATION_BYTES:
-            message = f"the row makes {len(body)} bytes of JSON, and Customer.io accepts {OPERATION_BYTES}"
+            message = f"the row has {len(body):,} bytes of JSON, and Customer.io accepts {OPERATION_BYTES:,}"
             problems.setdefault(index, RowProblem("attributes", "too_large", message))
 
 

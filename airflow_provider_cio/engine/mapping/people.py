@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_cio.engine.mapping.attributes import Attributes
 from airflow_provider_cio.engine.mapping.columns import RESERVED_FOR_PEOPLE, check_columns
 from airflow_provider_cio.engine.mapping.email_owners import EmailOwners
-from airflow_provider_cio.engine.mapping.identifiers import identifier_texts, secondary_identifier_texts
+from airflow_provider_cio.engine.mapping.identifiers import (
+    as_texts,
+    identifier_texts,
+    secondary_identifier_texts,
+)
 from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
 from airflow_provider_cio.engine.mapping.operations import IdentifyPerson, person_identifiers
 from airflow_provider_cio.engine.mapping.query import Query
@@ -120,9 +124,7 @@ class PeopleMapper(Mapper):
                 if index not in problems and ids[index] is not None and emails[index] is not None
             ]
             ids, emails = [ids[index] for index in indexes], [emails[index] for index in indexes]
-        conflicts = self._email_owners.conflicts(
-            [first + index for index in indexes], emails, list(map(value_text, ids))
-        )
+        conflicts = self._email_owners.conflicts([first + index for index in indexes], emails, as_texts(ids))
         for row_index, owner_row_index in conflicts.items():
             message = (
                 f"email is also in row {owner_row_index}, with another id. In Customer.io an email address"

@@ -1,1 +1,1 @@
-"""What became of the rows: counts, rejections, and changes that were accepted and not applied."""
+"""The outcome of a run: counts, rejections, and changes that were accepted and not applied."""

@@ -1,4 +1,4 @@
-"""What became of a run."""
+"""The summary of a run: its status, its counts, and its last sync times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Status(StrEnum):
 
 @dataclass
 class Counts:
-    """Rows of one query. ``read`` is the sum of the others once a run has tried all rows."""
+    """The number of rows of one query. At the end of a run, each row that was read is imported or failed."""
 
     read: int = 0
     imported: int = 0
@@ -35,15 +35,22 @@ def _now() -> dt.datetime:
 
 @dataclass
 class Summary:
-    """A run in numbers; filled while it goes, so that a run that breaks off has one too.
+    """The numbers of a run. They are updated during the run, so a run that fails has a summary too.
 
-    ``Failed`` until the run came to its end. The last sync time moves only when the run Completed.
-    In a dry run ``imported`` counts the rows that would have been sent. ``added_to_segment`` counts people.
+    The status is Failed until the run has tried all rows. Only a run that Completed moves the last sync time.
 
     Args:
-        last_sync_time: The one that the queries use, in Unix seconds.
-        stored_last_sync_time: The one that is stored, where that differs, as in a full refresh.
-        dry_run: Whether nothing is sent.
+        last_sync_time: The last sync time that the queries use, in Unix seconds.
+        stored_last_sync_time: The last sync time that is stored. It differs in a full refresh, and is
+            otherwise the same.
+        dry_run: Whether nothing is sent. Rows that would have been sent count as imported.
+
+    Attributes:
+        next_last_sync_time: The last sync time for the next run.
+        queries: The counts of each query, by the kind of the query.
+        added_to_segment: The number of people that were added to the segment; None without a segment.
+        requests: The number of requests to Customer.io, including repeated ones.
+        bytes: The bytes of their bodies.
     """
 
     last_sync_time: int
@@ -66,29 +73,29 @@ class Summary:
 
     @property
     def duration(self) -> float:
-        """Seconds from start to end, or to now."""
+        """The seconds from the start to the end, or until now."""
         return ((self.finished_at or _now()) - self.started_at).total_seconds()
 
     @property
     def rows_read(self) -> int:
-        """Rows of all queries."""
+        """The number of rows that were read, of all queries."""
         return sum(counts.read for counts in self.queries.values())
 
     @property
     def rows_imported(self) -> int:
-        """Accepted rows of all queries."""
+        """The number of rows that were imported, of all queries."""
         return sum(counts.imported for counts in self.queries.values())
 
     @property
     def rows_failed(self) -> int:
-        """Rejected rows of all queries."""
+        """The number of rows that failed, of all queries."""
         return sum(counts.failed for counts in self.queries.values())
 
     def finish(self, next_last_sync_time: int | None) -> None:
-        """Every row was tried: decide the status, and move the last sync time when nothing was rejected.
+        """Set the status of a run that tried all rows, and move the last sync time if no row failed.
 
         Args:
-            next_last_sync_time: Where the next run may start; None to leave the stored one as it is.
+            next_last_sync_time: The last sync time for the next run, or None to leave the stored one.
         """
         if self.rows_failed:
             self.status = Status.SOME_ROWS_FAILED
@@ -98,7 +105,7 @@ class Summary:
             self.next_last_sync_time = next_last_sync_time
 
     def lines(self) -> list[str]:
-        """The summary as a person reads it at a glance: a small table, then the end."""
+        """Return the summary as text: a table of the queries, and a last line with the status."""
         lines = [f"{'query':<15}{'read':>12}{'imported':>12}{'failed':>12}"] if self.queries else []
         lines += [
             f"{name:<15}{counts.read:>12,}{counts.imported:>12,}{counts.failed:>12,}"
@@ -117,7 +124,7 @@ class Summary:
         return lines
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary as JSON types, times as ISO 8601."""
+        """Return the summary as JSON types, with times in ISO 8601."""
         return {
             "status": self.status.value,
             "dry_run": self.dry_run,
