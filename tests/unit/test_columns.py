@@ -1,4 +1,4 @@
-"""The rules for columns and for what is in the columns that name something."""
+"""The rules for columns, and for the values of columns that identify a row."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RELATIONSHIPS = "relationships"
 
 
 def query(kind: str, sql: str = "") -> Query:
-    """Make a query of a kind."""
+    """Return a query of this kind."""
     if kind == PEOPLE:
         return PeopleQuery(sql=sql)
     if kind == OBJECTS:
@@ -34,15 +34,15 @@ def query(kind: str, sql: str = "") -> Query:
     return RelationshipsQuery(sql=sql, object_type_id="1")
 
 
-def identifying(kind: str) -> list[Column]:
-    """Give the columns that a query of a kind has to have."""
+def required_columns(kind: str) -> list[Column]:
+    """Return the columns that a query of this kind needs."""
     return {PEOPLE: [ID], OBJECTS: [OBJECT_ID], RELATIONSHIPS: [ID, OBJECT_ID]}[kind]
 
 
 def refusal(kind: str, *others: Column, sql: str = "") -> str:
-    """Say why a query with more columns is refused; empty if it is not."""
+    """Return the error for a query with these additional columns, or an empty text."""
     try:
-        query(kind, sql).mapper([*identifying(kind), *others], "remove", print)
+        query(kind, sql).mapper([*required_columns(kind), *others], "remove", print)
     except QueryError as error:
         return str(error)
     return ""
@@ -65,8 +65,8 @@ def refusal(kind: str, *others: Column, sql: str = "") -> str:
         ],
     ],
 )
-def test_a_reserved_name_is_refused_with_the_alias_that_mends_it(kind: str, name: str) -> None:
-    """Customer.io would do something else with it than to set an attribute."""
+def test_a_reserved_name_is_refused_with_the_alias_that_fixes_it(kind: str, name: str) -> None:
+    """Customer.io would not store a column with this name as an attribute."""
     assert f'"{name}" AS "{name.strip("_")}_value"' in refusal(kind, column(name, "text"))
 
 
@@ -91,20 +91,20 @@ def test_a_reserved_name_is_refused_with_the_alias_that_mends_it(kind: str, name
         ],
     ],
 )  # fmt: skip
-def test_any_other_name_is_sent_as_it_is(kind: str, name: str) -> None:
-    """Names are case-sensitive in Customer.io, and the query decides on them."""
-    mapper = query(kind).mapper([*identifying(kind), column(name, "text")], "remove", print)
-    (operation,) = mapper.to_operations([(*["7" for _ in identifying(kind)], "x")])
+def test_other_names_are_sent_unchanged(kind: str, name: str) -> None:
+    """Names are case-sensitive in Customer.io, and the query decides about them."""
+    mapper = query(kind).mapper([*required_columns(kind), column(name, "text")], "remove", print)
+    (operation,) = mapper.to_operations([(*["7" for _ in required_columns(kind)], "x")])
     assert json.loads(operation.body)["attributes"] == {name: "x"}
 
 
 def test_names_that_differ_in_case_are_two_attributes() -> None:
-    """Only the columns that name something must be written in lower case."""
+    """Only columns that identify a row must be in lower case."""
     assert refusal(PEOPLE, column("plan", "text"), column("Plan", "text")) == ""
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "meant"),
+    ("kind", "name", "expected"),
     [
         (PEOPLE, "Email", "email"),
         (PEOPLE, "ID", "id"),
@@ -115,13 +115,13 @@ def test_names_that_differ_in_case_are_two_attributes() -> None:
         (RELATIONSHIPS, "deleted ", "deleted"),
     ],
 )
-def test_a_name_that_is_almost_that_of_an_identifier_is_refused(kind: str, name: str, meant: str) -> None:
-    """It would become an attribute, although it is meant to name somebody."""
-    assert f'"{name}" AS {meant}' in refusal(kind, column(name, "text"))
+def test_a_name_that_is_almost_that_of_an_identifier_is_refused(kind: str, name: str, expected: str) -> None:
+    """Such a column would become an attribute, although it is intended to identify a row."""
+    assert f'"{name}" AS {expected}' in refusal(kind, column(name, "text"))
 
 
-def test_all_faults_of_the_columns_are_told_at_once() -> None:
-    """Each once, also where two identifiers are needed."""
+def test_one_error_has_all_problems_of_the_columns() -> None:
+    """Each problem is in the error once, also where two identifiers are required."""
     columns = [column("Id", "text"), OBJECT_ID, column("cio_id", "text"), column("deleted", "date")]
     with pytest.raises(QueryError) as error:
         query(RELATIONSHIPS).mapper(columns, "remove", print)
@@ -159,8 +159,8 @@ KEPT = LONG[:63]
         ("SELECT id, 1 AS " + "x" * 128, "x" * 127),  # Redshift
     ],
 )
-def test_a_name_that_the_database_cut_off_is_refused(sql: str, name: str) -> None:
-    """It would arrive as an attribute whose name its author never wrote."""
+def test_a_name_that_the_database_truncated_is_refused(sql: str, name: str) -> None:
+    """The attribute would have a name that is not in the query."""
     message = refusal(PEOPLE, column(name, "int4"), sql=sql)
     assert "truncated by the database" in message
     assert 'AS "' in message
@@ -183,14 +183,14 @@ def test_a_name_that_the_database_cut_off_is_refused(sql: str, name: str) -> Non
         ("SELECT id, 1 AS " + "é" * 31, "é" * 31),
     ],
 )
-def test_a_long_name_that_is_whole_is_sent(sql: str, name: str) -> None:
-    """Postgres keeps 63 bytes, so exactly 63 may be what the author wrote."""
+def test_a_long_name_that_is_not_truncated_is_sent(sql: str, name: str) -> None:
+    """Postgres keeps 63 bytes, so a name of exactly 63 bytes can be complete."""
     assert refusal(PEOPLE, column(name, "int4"), sql=sql) == ""
 
 
 @pytest.mark.parametrize("given", [ID, column("id", "int8"), column("id", "numeric"), column("id", "uuid")])
-def test_a_type_with_one_text_identifies(given: Column) -> None:
-    """Types of which each value can be written in one way."""
+def test_types_that_can_identify_a_row(given: Column) -> None:
+    """Values of these types have exactly one text."""
     PeopleQuery(sql="").mapper([given], "remove", print)
 
 
@@ -206,14 +206,14 @@ def test_a_type_with_one_text_identifies(given: Column) -> None:
     ],
 )
 def test_a_type_that_cannot_identify_is_refused(given: Column) -> None:
-    """Once, instead of in every row."""
+    """The error is raised once, and not for every row."""
     with pytest.raises(QueryError, match="id::text AS id"):
         PeopleQuery(sql="").mapper([given], "remove", print)
 
 
 @pytest.mark.parametrize("kind", ["int4", "int8", "numeric", "uuid", "oid", "bool", "date", "jsonb"])
-def test_a_type_that_holds_no_address_is_refused_for_email(kind: str) -> None:
-    """Once, instead of in every row, also where another column identifies."""
+def test_email_must_be_text(kind: str) -> None:
+    """The error is raised once, and not for every row, also where another column identifies the row."""
     for columns in ([column("email", kind)], [ID, column("email", kind)]):
         with pytest.raises(QueryError, match="which cannot hold an address"):
             PeopleQuery(sql="").mapper(columns, "remove", print)
@@ -236,7 +236,7 @@ def test_a_type_that_holds_no_address_is_refused_for_email(kind: str) -> None:
     ],
 )
 def test_an_identifier_is_the_text_of_its_value(kind: str, value: Any, sent: str) -> None:
-    """Only `char(n)` pads, so only there are spaces at the end not the value's."""
+    """Only `char(n)` pads values, so trailing spaces are removed only there."""
     for columns, row in (
         ([column("id", kind)], (value,)),
         ([column("object_id", kind)], (value,)),
@@ -249,7 +249,7 @@ def test_an_identifier_is_the_text_of_its_value(kind: str, value: Any, sent: str
 
 
 def test_padded_addresses_are_trimmed_as_identifier_and_as_attribute() -> None:
-    """They are valid then, and one that is used twice is found."""
+    """Trimmed addresses are valid, and two rows with the same trimmed address are found."""
     rejections: list[Rejection] = []
     columns = [column("id", "bpchar"), column("email", "bpchar"), column("plan", "bpchar")]
     mapper = PeopleQuery(sql="").mapper(columns, "remove", rejections.append)
@@ -271,8 +271,8 @@ def test_padded_addresses_are_trimmed_as_identifier_and_as_attribute() -> None:
     ]
 
 
-def test_a_number_that_is_none_identifies_nobody() -> None:
-    """NaN and infinity count as NULL everywhere."""
+def test_nan_and_infinity_are_not_identifiers() -> None:
+    """NaN and infinity count as NULL."""
     rejections: list[Rejection] = []
     mapper = PeopleQuery(sql="").mapper([column("id", "numeric")], "remove", rejections.append)
     assert not mapper.to_operations([(Decimal("NaN"),), (Decimal("Infinity"),)])
@@ -342,8 +342,8 @@ NEITHER = [
 
 
 @pytest.mark.parametrize("value", [*TRUE, *FALSE, *NEITHER])
-def test_deleted_means_what_postgres_would_read(value: Any) -> None:
-    """Booleans, 0 and 1 of any kind of number, and texts, which may be shortened; nothing else is guessed."""
+def test_deleted_has_the_boolean_values_of_postgres(value: Any) -> None:
+    """Booleans, 0 and 1 of every number type, and texts that Postgres reads as a boolean are valid."""
     rejections: list[Rejection] = []
     columns = [ID, OBJECT_ID, column("deleted", "text")]
     operations = (
@@ -370,8 +370,8 @@ def test_deleted_means_what_postgres_would_read(value: Any) -> None:
         ],
     ],
 )  # fmt: skip
-def test_types_that_may_hold_true_and_false_are_taken(given: Column) -> None:
-    """Enums and types of extensions among them, since their texts are their own."""
+def test_types_that_can_be_boolean_are_accepted_for_deleted(given: Column) -> None:
+    """This includes enums and types of extensions, whose texts can be anything."""
     assert refusal(RELATIONSHIPS, given) == ""
 
 
@@ -391,14 +391,14 @@ def test_types_that_may_hold_true_and_false_are_taken(given: Column) -> None:
     ],
 )
 def test_a_type_that_is_never_true_or_false_is_refused_once(given: Column, remedy: str) -> None:
-    """Every row would be rejected for it, so nothing is sent."""
+    """Every row would be rejected, so the query is refused before anything is sent."""
     assert remedy in refusal(RELATIONSHIPS, given)
     assert refusal(PEOPLE, given) == refusal(OBJECTS, given) == ""
 
 
 @pytest.mark.parametrize("value", [nan, inf])
 def test_deleted_that_is_not_a_number_counts_as_null(value: float) -> None:
-    """As everywhere: the relationship is set."""
+    """NaN and infinity count as NULL, so the relationship is added."""
     columns = [ID, OBJECT_ID, column("deleted", "float8")]
     (operation,) = query(RELATIONSHIPS).mapper(columns, "remove", print).to_operations([("p", "o", value)])
     assert operation.values()["deleted"] is False

@@ -1,4 +1,4 @@
-"""Delivery through lanes."""
+"""Delivery through lanes, into workspaces that record what they receive."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
 
-class Slow:
-    """A workspace that takes its time and notes in which order operations are applied."""
+class SlowWorkspace:
+    """A workspace that responds slowly and records the order in which operations are applied."""
 
     requests = 0
     bytes_sent = 0
@@ -60,7 +60,7 @@ class Slow:
 
 
 def operations(people: int, rounds: int, size: int) -> list[Operation]:
-    """Make operations on each of the people in turn, round after round."""
+    """Return operations on each person in turn, round after round, each of this size in bytes."""
     return [
         Operation(
             number * people + person + 1, f"p{person}", f"{person}:{number}:".encode().ljust(size, b"x")
@@ -70,8 +70,8 @@ def operations(people: int, rounds: int, size: int) -> list[Operation]:
     ]
 
 
-def deliver(workspace: Slow, batch: list[Operation]) -> Verdicts:
-    """Deliver everything and add up the verdicts."""
+def deliver(workspace: SlowWorkspace, batch: list[Operation]) -> Verdicts:
+    """Deliver operations and return all verdicts."""
     total = Verdicts()
 
     def add(verdicts: Verdicts) -> None:
@@ -84,8 +84,8 @@ def deliver(workspace: Slow, batch: list[Operation]) -> Verdicts:
 
 
 def test_operations_on_a_person_are_applied_in_row_order() -> None:
-    """Many requests are in flight, but never two with the same person."""
-    workspace = Slow(lanes=4)
+    """Many requests are in flight at the same time, but never two with the same person."""
+    workspace = SlowWorkspace(lanes=4)
     batch = operations(people=50, rounds=40, size=5_000)
     assert len(deliver(workspace, batch).accepted) == len(batch)
     assert workspace.most_in_flight > 1
@@ -97,42 +97,42 @@ def test_operations_on_a_person_are_applied_in_row_order() -> None:
 
 
 def test_a_request_may_be_500000_bytes_and_is_never_larger() -> None:
-    """Operations that fill the limit exactly go together; one byte more starts another request."""
+    """Operations that fill a request exactly are sent together. One byte more begins another request."""
     frame = len(b'{"batch":[,]}')
-    workspace = Slow(lanes=1)
+    workspace = SlowWorkspace(lanes=1)
     halves = [Operation(1, "a", b"x" * 250_000), Operation(2, "b", b"x" * (BATCH_BYTES - frame - 250_000))]
     deliver(workspace, halves)
     assert workspace.sizes == [BATCH_BYTES]
-    workspace = Slow(lanes=1)
+    workspace = SlowWorkspace(lanes=1)
     deliver(workspace, [halves[0], Operation(2, "b", halves[1].body + b"x")])
     assert len(workspace.sizes) == 2
 
 
 def test_few_rows_are_one_request() -> None:
-    """What fits into one request is sent as one, however many lanes there are."""
-    workspace = Slow(lanes=8)
+    """Rows that fit into one request are sent in one request, however many lanes there are."""
+    workspace = SlowWorkspace(lanes=8)
     assert len(deliver(workspace, operations(people=50, rounds=1, size=300)).accepted) == 50
     assert workspace.requests == 1
 
 
 def test_no_operations_are_no_request() -> None:
-    """An empty delivery touches nothing."""
-    workspace = Slow(lanes=8)
+    """A delivery without operations sends no request."""
+    workspace = SlowWorkspace(lanes=8)
     assert deliver(workspace, []).accepted == []
     assert workspace.requests == 0
 
 
 def test_a_batch_without_verdict_ends_the_delivery() -> None:
-    """The error comes out, the workspace is told to stop, and the rest is not sent."""
-    workspace = Slow(lanes=2, fail_at=3)
+    """The error is raised, the workspace is stopped, and the remaining operations are not sent."""
+    workspace = SlowWorkspace(lanes=2, fail_at=3)
     with pytest.raises(UnavailableError):
         deliver(workspace, operations(people=40, rounds=200, size=5_000))
     assert workspace.stopped
     assert workspace.requests < 20
 
 
-class SlowAtFirst(Slow):
-    """A workspace that takes longest for the request with a person's first operation."""
+class SlowAtFirst(SlowWorkspace):
+    """A workspace that is slowest for the request with the first operation of a person."""
 
     def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Wait longer, if it is that one."""
@@ -142,7 +142,7 @@ class SlowAtFirst(Slow):
 
 
 def test_the_last_operations_wait_for_those_before_them() -> None:
-    """What is left of all lanes goes as one request, and never overtakes one that is in flight."""
+    """The remaining operations of all lanes are one request, which does not overtake a request in flight."""
     rounds = operations(people=8, rounds=17, size=30_000)
     for person in range(8):
         workspace = SlowAtFirst(lanes=8)
@@ -151,8 +151,8 @@ def test_the_last_operations_wait_for_those_before_them() -> None:
         assert workspace.requests == 2
 
 
-class Silent(Slow):
-    """A workspace that never answers, however it is stopped."""
+class SilentWorkspace(SlowWorkspace):
+    """A workspace that never responds, even after it was stopped."""
 
     def __init__(self) -> None:
         super().__init__(lanes=8)
@@ -165,9 +165,9 @@ class Silent(Slow):
         return super().send_batch(operations)
 
 
-def test_leaving_by_an_error_waits_for_no_answer() -> None:
+def test_an_error_does_not_wait_for_requests_in_flight() -> None:
     """An `execution_timeout` ends a run although requests are in flight."""
-    workspace = Silent()
+    workspace = SilentWorkspace()
     with pytest.raises(KeyboardInterrupt), Lanes(workspace, lambda _: None) as lanes:  # noqa: PT012
         lanes.send(operations(people=50, rounds=20, size=5_000))
         assert workspace.asked.wait(60)

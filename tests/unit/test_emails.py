@@ -1,4 +1,4 @@
-"""E-mail addresses."""
+"""Email addresses."""
 
 import pytest
 from email_validator import validate_email
@@ -17,8 +17,8 @@ from airflow_provider_cio.engine.mapping import emails
         "x@[127.0.0.1]",
     ],
 )
-def test_an_address_by_rfc_5322_is_taken(address: str) -> None:
-    """Addresses that the standard allows pass, also the rare forms."""
+def test_addresses_of_rfc_5322_are_valid(address: str) -> None:
+    """Addresses that the standard allows are valid, including the rare forms."""
     assert emails.is_email(address)
 
 
@@ -43,13 +43,13 @@ def test_an_address_by_rfc_5322_is_taken(address: str) -> None:
         "a@example.com\n",
     ],
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
-    """Texts that Customer.io would accept and drop later are refused here."""
+def test_other_texts_are_not_valid(address: str) -> None:
+    """Texts that Customer.io would accept and drop later are not valid."""
     assert not emails.is_email(address)
 
 
-def test_the_quick_pattern_takes_nothing_that_the_validator_refuses() -> None:
-    """The pattern is a shortcut, not another opinion."""
+def test_the_quick_pattern_matches_only_valid_addresses() -> None:
+    """The pattern is only a shortcut: the validator accepts all addresses that it matches."""
     locals_ = ["a", "a.b", "A-1", "x_y+z", "a" * 40, "1"]
     domains = ["b.co", "b-c.example", "a1.b2.museum", "x.Y", "0.de", f"{'d' * 15}.org"]
     for address in (f"{local}@{domain}" for local in locals_ for domain in domains):
@@ -58,8 +58,8 @@ def test_the_quick_pattern_takes_nothing_that_the_validator_refuses() -> None:
 
 
 @pytest.mark.parametrize("odd", ["a@b.co\n", "a@b.co\nc@d.co", "a.@b.co", f"{'a' * 65}@b.co", "ü@b.co", ""])
-def test_all_of_many_addresses_are_ordinary_or_each_is_looked_at(odd: str) -> None:
-    """A text that the pattern alone would not take is not taken between others either."""
+def test_a_column_is_ordinary_only_if_each_address_is(odd: str) -> None:
+    """A text that the pattern does not match by itself is also found between other addresses."""
     assert emails.are_ordinary_emails(["a@b.co", "c@d.co"])
     assert not emails.are_ordinary_emails(["a@b.co", odd, "c@d.co"])
     assert not emails.are_ordinary_emails([odd])

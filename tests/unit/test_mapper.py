@@ -1,4 +1,4 @@
-"""From rows to operations."""
+"""Rows of people become operations."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_cio.engine import PeopleQuery, Rejection
 from airflow_provider_cio.engine.mapping.people import PeopleMapper
+from airflow_provider_cio.engine.value_text import value_text
 from airflow_provider_cio.errors import QueryError
 from tests.columns import column
 
@@ -24,8 +25,8 @@ EMAIL = column("email", "text")
 PLAN = column("plan", "text")
 
 
-class Mapped:
-    """Rows mapped to operations, decoded, and the rejections."""
+class MappedRows:
+    """The decoded operations of some rows, and the rejections."""
 
     def __init__(self, columns: list[Column], rows: list[tuple[Any, ...]], **options: Any) -> None:
         self.rejections: list[Rejection] = []
@@ -35,8 +36,8 @@ class Mapped:
 
 
 def test_a_row_becomes_an_identify_operation() -> None:
-    """The id is the identifier and a text; every other column is an attribute under its exact name."""
-    mapped = Mapped([ID, EMAIL, column("Plan", "text")], [(7, "a@b.co", "pro")])
+    """The id is sent as text. Every other column is an attribute with exactly its name."""
+    mapped = MappedRows([ID, EMAIL, column("Plan", "text")], [(7, "a@b.co", "pro")])
     assert mapped.operations == [
         {
             "type": "person",
@@ -48,15 +49,15 @@ def test_a_row_becomes_an_identify_operation() -> None:
 
 
 def test_a_row_without_id_is_identified_by_email() -> None:
-    """By default the e-mail address serves where the id is NULL, and is no attribute then."""
-    mapped = Mapped([ID, EMAIL, PLAN], [(None, "a@b.co", "pro")])
+    """By default, the email address identifies a row whose id is NULL, and is then not an attribute."""
+    mapped = MappedRows([ID, EMAIL, PLAN], [(None, "a@b.co", "pro")])
     assert mapped.operations[0]["identifiers"] == {"email": "a@b.co"}
     assert mapped.operations[0]["attributes"] == {"plan": "pro"}
 
 
 def test_identify_by_email_makes_the_id_an_attribute() -> None:
-    """The other identifier travels as an attribute, as text."""
-    mapped = Mapped([ID, EMAIL], [(7, "a@b.co")], identify_by="email")
+    """The other identifier is sent as an attribute, as text."""
+    mapped = MappedRows([ID, EMAIL], [(7, "a@b.co")], identify_by="email")
     assert mapped.operations[0]["identifiers"] == {"email": "a@b.co"}
     assert mapped.operations[0]["attributes"] == {"id": "7"}
 
@@ -65,14 +66,14 @@ def test_identify_by_email_makes_the_id_an_attribute() -> None:
 def test_null_removes_or_skips_an_attribute_but_never_an_identifier(
     nulls: str, expected: dict[str, None]
 ) -> None:
-    """`nulls` decides about attributes; a NULL e-mail address is left out whatever it says."""
-    mapped = Mapped([ID, EMAIL, PLAN], [(7, None, None)], nulls=nulls)
+    """`nulls` applies to attributes only. A NULL email address is never sent."""
+    mapped = MappedRows([ID, EMAIL, PLAN], [(7, None, None)], nulls=nulls)
     assert mapped.operations[0]["attributes"] == expected
 
 
 def test_a_row_without_any_identifier_is_rejected() -> None:
-    """The rejection names the row and the field; the rows around it are sent."""
-    mapped = Mapped([ID, PLAN], [(1, "a"), (None, "b"), (3, "c")])
+    """The rejection has the row index and the field. The rows around it are sent."""
+    mapped = MappedRows([ID, PLAN], [(1, "a"), (None, "b"), (3, "c")])
     assert [operation["identifiers"]["id"] for operation in mapped.operations] == ["1", "3"]
     assert mapped.rejections == [
         Rejection("people", 2, "", "identifiers.id", "required", "the row has no id and no email")
@@ -93,35 +94,35 @@ def test_a_row_without_any_identifier_is_rejected() -> None:
 def test_an_identifier_that_customerio_would_drop_is_rejected(
     row: tuple[Any, ...], field: str, reason: str
 ) -> None:
-    """Length is counted in bytes; an address has to be one; blank is not NULL."""
-    (rejection,) = Mapped([column("id", "text"), EMAIL], [row]).rejections
+    """Length is counted in bytes, an email address must be valid, and a blank text is not NULL."""
+    (rejection,) = MappedRows([column("id", "text"), EMAIL], [row]).rejections
     assert (rejection.field, rejection.reason) == (field, reason)
 
 
 def test_an_id_of_exactly_150_bytes_is_sent() -> None:
-    """The limit itself is allowed."""
-    assert not Mapped([column("id", "text")], [("é" * 75,)]).rejections
+    """150 bytes are allowed."""
+    assert not MappedRows([column("id", "text")], [("é" * 75,)]).rejections
 
 
 def test_an_operation_may_be_32000_bytes_and_not_one_more() -> None:
-    """A larger operation would spoil its batch."""
-    frame = len(json.dumps(Mapped([ID, PLAN], [(1, "")]).operations[0], separators=(",", ":")))
+    """A larger operation would make Customer.io refuse its batch."""
+    frame = len(json.dumps(MappedRows([ID, PLAN], [(1, "")]).operations[0], separators=(",", ":")))
     fits = "x" * (32_000 - frame)
-    mapped = Mapped([ID, PLAN], [(1, fits), (2, fits + "x")])
+    mapped = MappedRows([ID, PLAN], [(1, fits), (2, fits + "x")])
     assert len(mapped.operations) == 1
     assert mapped.rejections[0].reason == "too_large"
 
 
-def test_numbers_are_exact_and_what_is_no_number_counts_as_null() -> None:
-    """Numerics keep every digit; NaN and infinity have no JSON."""
+def test_numbers_are_exact_and_nan_counts_as_null() -> None:
+    """Numerics keep every digit. JSON has no NaN and no infinity."""
     columns = [ID, column("n", "numeric"), column("f", "float8"), column("a", "float8", array=True)]
     big = Decimal("12345678901234567890.123456789")
     mapper = PeopleMapper(PeopleQuery(sql=""), columns, "remove", print)
     (operation,) = mapper.to_operations([(1, big, 0.1, [1.5])])
     assert b'"n":12345678901234567890.123456789,"f":0.1,"a":[1.5]' in operation.body
-    mapped = Mapped(columns, [(1, Decimal("NaN"), inf, [nan, 2.0])])
+    mapped = MappedRows(columns, [(1, Decimal("NaN"), inf, [nan, 2.0])])
     assert mapped.operations[0]["attributes"] == {"n": None, "f": None, "a": [None, 2.0]}
-    mapped = Mapped(columns, [(1, Decimal("-Infinity"), nan, [1.0])], nulls="skip")
+    mapped = MappedRows(columns, [(1, Decimal("-Infinity"), nan, [1.0])], nulls="skip")
     assert mapped.operations[0]["attributes"] == {"a": [1.0]}
 
 
@@ -142,28 +143,28 @@ def test_numbers_are_exact_and_what_is_no_number_counts_as_null() -> None:
 def test_columns_that_customerio_would_misread_are_refused_with_a_remedy(
     columns: list[Column], message: str
 ) -> None:
-    """Nothing is sent; the message names the column and what mends it."""
+    """Nothing is sent. The error has the name of the column and the correction."""
     with pytest.raises(QueryError, match=message.replace("?", r"\?")):
-        Mapped(columns, [])
+        MappedRows(columns, [])
 
 
 def test_300_columns_work() -> None:
-    """Customer.io's limit on columns is itself allowed."""
+    """300 columns are allowed."""
     columns = [ID, *[column(f"c{n}", "int4") for n in range(299)]]
-    assert len(Mapped(columns, [(1, *range(299))]).operations[0]["attributes"]) == 299
+    assert len(MappedRows(columns, [(1, *range(299))]).operations[0]["attributes"]) == 299
 
 
 def test_columns_beside_the_id_are_optional() -> None:
-    """A query may select nothing but the id, or one column more."""
-    assert Mapped([ID], [(1,)]).operations[0]["attributes"] == {}
-    assert Mapped([ID, PLAN], [(1, "x")]).operations[0]["attributes"] == {"plan": "x"}
+    """A query may select only the id, or one more column."""
+    assert MappedRows([ID], [(1,)]).operations[0]["attributes"] == {}
+    assert MappedRows([ID, PLAN], [(1, "x")]).operations[0]["attributes"] == {"plan": "x"}
 
 
-def test_the_first_fault_of_a_row_is_told_and_rows_are_told_in_order() -> None:
-    """JSON that spoils a batch comes before identifiers, and these before size."""
+def test_a_row_is_rejected_once_and_rejections_are_in_row_order() -> None:
+    """Of several problems, broken JSON comes first, then identifiers, then the size."""
     columns = [column("id", "text"), EMAIL, column("a", "json"), column("b", "json"), PLAN]
     fine, half, large = msgspec.Raw(b"1"), msgspec.Raw(rb'"\ud83d"'), "x" * 32_000
-    mapped = Mapped(
+    mapped = MappedRows(
         columns,
         [
             ("1", None, fine, fine, large),
@@ -201,10 +202,10 @@ def test_the_first_fault_of_a_row_is_told_and_rows_are_told_in_order() -> None:
         7,
     ],
 )
-def test_one_address_that_is_none_is_found_among_others(address: str | int) -> None:
-    """It is its own row that is rejected; NULLs before it make no difference."""
+def test_one_invalid_address_is_found_among_others(address: str | int) -> None:
+    """Only its own row is rejected. NULLs before it make no difference."""
     rows = [(1, None), (2, "b@c.co"), (3, address), (4, "D+e@f-g.co")]
-    mapped = Mapped([ID, EMAIL], rows)
+    mapped = MappedRows([ID, EMAIL], rows)
     assert [(rejection.row_index, rejection.values) for rejection in mapped.rejections] == [
         (3, {"id": 3, "email": address})
     ]
@@ -216,29 +217,39 @@ def test_one_address_that_is_none_is_found_among_others(address: str | int) -> N
 
 
 @pytest.mark.parametrize("value", ["\x1c", "\u2003", "x" * 151, "é" * 76])
-def test_one_id_that_is_none_is_found_among_others(value: str) -> None:
-    """It is its own row that is rejected, of the people who have an id and of all."""
+def test_one_invalid_id_is_found_among_others(value: str) -> None:
+    """Only its own row is rejected, with and without rows that have no id."""
     rows = [(None, "a@b.co"), ("2", None), (value, None), ("4", "b@c.co")]
     columns = [column("id", "text"), EMAIL]
     for given in (rows, rows[1:]):
-        (rejection,) = Mapped(columns, given).rejections
+        (rejection,) = MappedRows(columns, given).rejections
         assert (rejection.field, rejection.values) == ("identifiers.id", {"id": value, "email": None})
 
 
 def test_numeric_ids_are_sent_with_all_their_digits() -> None:
-    """Never with an exponent: nobody would find that person again."""
-    mapped = Mapped([column("id", "numeric")], [(Decimal("1E+2"),), (Decimal("7.50"),)])
+    """An exponent would be a different id."""
+    mapped = MappedRows([column("id", "numeric")], [(Decimal("1E+2"),), (Decimal("7.50"),)])
     assert [operation["identifiers"]["id"] for operation in mapped.operations] == ["100", "7.50"]
 
 
+@pytest.mark.parametrize("number", ["1E-7", "1E+2", "7.50"])
+def test_a_numeric_id_is_reported_as_it_is_sent(number: str) -> None:
+    """The identifier and the column of a rejected row are the text that Customer.io would have received."""
+    columns = [column("id", "numeric"), PLAN]
+    mapped = MappedRows(columns, [(Decimal(number), ""), (Decimal(number), "x" * 32_000)])
+    sent = mapped.operations[0]["identifiers"]["id"]
+    (rejection,) = mapped.rejections
+    assert rejection.identifier == value_text(rejection.values["id"]) == sent
+
+
 def test_the_number_0_is_an_id_beside_rows_without_one() -> None:
-    """Of zero and nothing, only nothing is no identifier."""
-    mapped = Mapped([ID, EMAIL], [(0, None), (None, "a@b.co")])
+    """The number 0 is an id, and only NULL is not."""
+    mapped = MappedRows([ID, EMAIL], [(0, None), (None, "a@b.co")])
     assert [operation["identifiers"] for operation in mapped.operations] == [{"id": "0"}, {"email": "a@b.co"}]
 
 
 def test_addresses_in_any_case_share_a_key_and_ids_do_not() -> None:
-    """The rows of a person keep their order, however the address is written; ids have their case."""
+    """The rows of a person keep their order in any case of the email address. Ids are case-sensitive."""
     columns = [column("id", "text"), EMAIL]
     rows = [(None, "A@b.co"), ("x", None), (None, "a@B.co"), ("X", None)]
     mapper = PeopleMapper(PeopleQuery(sql=""), columns, "remove", print)
@@ -247,17 +258,17 @@ def test_addresses_in_any_case_share_a_key_and_ids_do_not() -> None:
     assert keys[1] != keys[3]
 
 
-def test_a_row_that_is_not_sent_has_no_claim_to_its_address() -> None:
-    """Nor has a person without id: only an address under two ids that are sent is one too many."""
-    mapped = Mapped([ID, EMAIL, PLAN], [(1, "a@b.co", "x" * 32_000), (2, "a@b.co", "")])
+def test_a_row_that_is_not_sent_does_not_own_its_address() -> None:
+    """Only rows with an id that are sent can be in conflict about an email address."""
+    mapped = MappedRows([ID, EMAIL, PLAN], [(1, "a@b.co", "x" * 32_000), (2, "a@b.co", "")])
     assert [rejection.row_index for rejection in mapped.rejections] == [1]
     assert [operation["identifiers"] for operation in mapped.operations] == [{"id": "2"}]
-    mapped = Mapped([ID, EMAIL, PLAN], [(None, "a@b.co", ""), (2, "a@b.co", "")])
+    mapped = MappedRows([ID, EMAIL, PLAN], [(None, "a@b.co", ""), (2, "a@b.co", "")])
     assert [operation["identifiers"] for operation in mapped.operations] == [{"email": "a@b.co"}, {"id": "2"}]
 
 
-def test_the_rows_of_an_address_under_two_ids_are_named_by_their_numbers() -> None:
-    """Whatever was left out before them, also chunks ago; the same id may repeat its address."""
+def test_an_address_with_two_ids_is_rejected_with_the_index_of_the_first_row() -> None:
+    """The first row can be in an earlier chunk. The same id may repeat its address."""
     rejections: list[Rejection] = []
     mapper = PeopleMapper(PeopleQuery(sql=""), [ID, EMAIL], "remove", rejections.append)
     chunks: list[list[tuple[Any, ...]]] = [
@@ -274,8 +285,8 @@ def test_the_rows_of_an_address_under_two_ids_are_named_by_their_numbers() -> No
     ]
 
 
-def test_a_full_disk_ends_the_run_instead_of_mixing_up_rows() -> None:
-    """What cannot be remembered of the rows that went by would reject others wrongly."""
+def test_a_full_disk_ends_the_run() -> None:
+    """Without a complete record of earlier rows, valid rows could be rejected."""
     mapper = PeopleMapper(PeopleQuery(sql=""), [ID, EMAIL], "remove", print)
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, usual[1]))

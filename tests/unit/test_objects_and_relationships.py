@@ -1,4 +1,4 @@
-"""From rows to operations on objects and relationships."""
+"""Rows of objects and relationships become operations."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ RELATIONSHIPS = RelationshipsQuery(sql="", object_type_id="2")
 
 
 def mapper(query: Query, columns: list[Column], rejections: list[Rejection]) -> Mapper:
-    """Make a mapper that removes attributes that are NULL."""
+    """Return a mapper that removes attributes that are NULL."""
     return query.mapper(columns, "remove", rejections.append)
 
 
 def mapped(query: Query, columns: list[Column], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Map rows of which none is rejected, and decode the operations."""
+    """Map rows that are all valid, and return the decoded operations."""
     rejections: list[Rejection] = []
     operations = [
         json.loads(operation.body) for operation in mapper(query, columns, rejections).to_operations(rows)
@@ -40,14 +40,14 @@ def mapped(query: Query, columns: list[Column], rows: list[tuple[Any, ...]]) -> 
 
 
 def rejected(query: Query, columns: list[Column], row: tuple[Any, ...]) -> Rejection:
-    """Map one row that is rejected."""
+    """Map one invalid row, and return its rejection."""
     rejections: list[Rejection] = []
     assert not list(mapper(query, columns, rejections).to_operations([row]))
     return rejections[0]
 
 
 def test_a_row_becomes_an_object() -> None:
-    """It is named by type and object_id; the other columns are attributes, `id` and `email` among them."""
+    """Type and object_id identify the object. Other columns are attributes, including `id` and `email`."""
     columns = [OBJECT_ID, NAME, column("id", "int4"), column("email", "text")]
     assert mapped(OBJECTS, columns, [("acme", "Acme", 7, "no address")]) == [
         {
@@ -60,7 +60,7 @@ def test_a_row_becomes_an_object() -> None:
 
 
 def test_a_row_becomes_a_relationship_with_attributes() -> None:
-    """The person is named as the query says, the object by type and object_id."""
+    """The query decides how the person is identified. The object is identified by type and object_id."""
     columns = [PERSON_ID, OBJECT_ID, column("role", "text")]
     assert mapped(RELATIONSHIPS, columns, [(42, "acme", "admin")]) == [
         {
@@ -77,8 +77,8 @@ def test_a_row_becomes_a_relationship_with_attributes() -> None:
     ]
 
 
-def test_people_of_relationships_may_be_named_by_email() -> None:
-    """Then the address is checked as everywhere."""
+def test_people_of_relationships_can_be_identified_by_email() -> None:
+    """The email address is checked as in a query of people."""
     query = RelationshipsQuery(sql="", object_type_id="1", identify_by="email")
     columns = [column("email", "text"), OBJECT_ID]
     (operation,) = mapped(query, columns, [("A@b.co", "acme")])
@@ -89,7 +89,7 @@ def test_people_of_relationships_may_be_named_by_email() -> None:
 
 @pytest.mark.parametrize("value", [True, 1, "1", "t", "true", "TRUE"])
 def test_deleted_true_removes_a_relationship(value: Any) -> None:
-    """However the database keeps booleans; attributes are left out then."""
+    """Every form of true in a database removes the relationship, without attributes."""
     columns = [PERSON_ID, OBJECT_ID, DELETED, column("role", "text")]
     (operation,) = mapped(RELATIONSHIPS, columns, [(42, "acme", value, "admin")])
     assert operation["action"] == "delete_relationships"
@@ -97,21 +97,21 @@ def test_deleted_true_removes_a_relationship(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [False, None, 0, "0", "f", "false"])
-def test_deleted_false_or_null_sets_a_relationship(value: Any) -> None:
-    """The column itself is no attribute."""
+def test_deleted_false_or_null_adds_a_relationship(value: Any) -> None:
+    """The column is not an attribute."""
     (operation,) = mapped(RELATIONSHIPS, [PERSON_ID, OBJECT_ID, DELETED], [(42, "acme", value)])
     assert operation["action"] == "add_relationships"
     assert "relationship_attributes" not in operation["cio_relationships"][0]
 
 
-def test_a_deleted_that_is_no_boolean_is_rejected() -> None:
-    """Nobody guesses whether to remove a relationship."""
+def test_a_deleted_that_is_not_boolean_is_rejected() -> None:
+    """A relationship is never removed by a guess."""
     columns = [PERSON_ID, OBJECT_ID, column("deleted", "text")]
     assert rejected(RELATIONSHIPS, columns, (42, "acme", "maybe")).field == "deleted"
 
 
 def test_a_row_without_an_identifier_is_rejected() -> None:
-    """Both ends of a relationship have to be there, and an object's id."""
+    """A relationship needs both its identifiers, and an object its id."""
     assert rejected(OBJECTS, [OBJECT_ID], (None,)).field == "identifiers.object_id"
     assert rejected(OBJECTS, [OBJECT_ID], ("x" * 151,)).reason == "invalid"
     assert rejected(RELATIONSHIPS, [PERSON_ID, OBJECT_ID], (None, "acme")).field == "identifiers.id"
@@ -120,7 +120,7 @@ def test_a_row_without_an_identifier_is_rejected() -> None:
 
 
 def test_operations_on_a_pair_share_a_key_and_those_on_other_pairs_do_not() -> None:
-    """Setting and removing one relationship keep their order."""
+    """Adding and removing one relationship keep their order."""
     rows = [(1, "a"), (1, "b"), (2, "a"), (1, "a")]
     keys = [
         operation.order_key
@@ -141,13 +141,13 @@ def test_operations_on_a_pair_share_a_key_and_those_on_other_pairs_do_not() -> N
     ],
 )
 def test_columns_that_would_be_misread_are_refused(query: Query, columns: list[Column], message: str) -> None:
-    """The rules of people apply in kind."""
+    """The rules for columns of people apply in the same way."""
     with pytest.raises(QueryError, match=message):
         mapper(query, columns, [])
 
 
 def test_a_pair_is_the_same_in_any_case_of_its_address() -> None:
-    """Setting and removing keep their order however the address is written; objects' ids have their case."""
+    """The case of an email address does not matter for the order. Object ids are case-sensitive."""
     query = RelationshipsQuery(sql="", object_type_id="1", identify_by="email")
     rows = [("A@b.co", "x"), ("a@B.co", "x"), ("a@b.co", "X")]
     operations = mapper(query, [column("email", "text"), OBJECT_ID], []).to_operations(rows)
@@ -156,7 +156,7 @@ def test_a_pair_is_the_same_in_any_case_of_its_address() -> None:
 
 
 def test_a_bad_row_between_others_is_rejected_alone() -> None:
-    """Whichever of its columns is at fault, the rows around it are sent as they are."""
+    """The rows around an invalid row are sent unchanged, whichever of its columns is invalid."""
     rejections: list[Rejection] = []
     columns = [PERSON_ID, OBJECT_ID, column("deleted", "text"), NAME]
     rows = [(1, "a", "t", "n1"), (2, "b", "maybe", "n2"), (3, "", "f", "n3"), (None, "d", None, "n4")]

@@ -1,4 +1,4 @@
-"""Verdicts on batches, from workspaces that answer in every way the API may."""
+"""Verdicts on batches, for every kind of response of the API."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from airflow_provider_cio.track.rejected_operation import RejectedOperation
 Answer = Callable[[Sequence[bytes]], list[RejectedOperation]]
 
 
-class Answering:
-    """A workspace whose answers a test decides."""
+class ScriptedWorkspace:
+    """A workspace whose responses a test defines."""
 
     requests = 0
     bytes_sent = 0
@@ -40,27 +40,27 @@ class Answering:
         return self._answer(operations)
 
     def stop(self) -> None:
-        """Nothing waits here."""
+        """Do nothing: no request waits."""
 
 
 def batch(count: int) -> list[Operation]:
-    """Make operations with the bodies 0, 1, 2 and so on."""
+    """Return operations with the bodies 0, 1, 2 and so on."""
     return [Operation(number + 1, str(number), str(number).encode()) for number in range(count)]
 
 
 def test_without_errors_all_are_accepted() -> None:
-    """An empty answer is a success."""
-    assert len(deliver(Answering(lambda _: []), batch(3)).accepted) == 3
+    """A response without errors accepts all operations."""
+    assert len(deliver(ScriptedWorkspace(lambda _: []), batch(3)).accepted) == 3
 
 
 def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None:
-    """Errors come in any order; one operation may have many."""
+    """Errors may come in any order. Several errors of one operation are one rejection."""
     errors = [
         RejectedOperation(2, "invalid", "b", "B"),
         RejectedOperation(0, "required", "x", "X"),
         RejectedOperation(2, "invalid", "a", "A"),
     ]
-    verdicts = deliver(Answering(lambda _: errors), batch(3))
+    verdicts = deliver(ScriptedWorkspace(lambda _: errors), batch(3))
     assert len(verdicts.accepted) == 1
     assert [(operation.row_index, error.message) for operation, error in verdicts.rejected] == [
         (1, "X"),
@@ -68,15 +68,15 @@ def test_errors_are_matched_by_index_and_several_of_one_row_count_once() -> None
     ]
 
 
-def test_a_refused_batch_is_halved_down_to_the_row_at_fault() -> None:
-    """One row that makes Customer.io answer 400 does not take the others with it; order is kept."""
+def test_a_refused_batch_is_halved_down_to_the_bad_row() -> None:
+    """A row for which Customer.io refuses a batch does not affect the other rows, which keep their order."""
 
     def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if b"5" in operations:
             raise RefusedError("attributes.x", "invalid", "no")
         return []
 
-    workspace = Answering(answer)
+    workspace = ScriptedWorkspace(answer)
     verdicts = deliver(workspace, batch(8))
     assert len(verdicts.accepted) == 7
     assert [(operation.row_index, error.message) for operation, error in verdicts.rejected] == [(6, "no")]
@@ -84,48 +84,48 @@ def test_a_refused_batch_is_halved_down_to_the_row_at_fault() -> None:
     assert accepted == [b"0", b"1", b"2", b"3", b"4", b"6", b"7"]
 
 
-def test_a_refusal_that_names_items_sends_the_others_again() -> None:
-    """A 400 accepts nothing, so what it does not name still has to arrive."""
+def test_a_refusal_that_names_operations_sends_the_others_again() -> None:
+    """A 400 accepts nothing, so the operations that it does not name are sent again."""
 
     def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if b"1" in operations:
             raise RefusedError("f", "invalid", "no", [RejectedOperation(1, "invalid", "f", "no")])
         return []
 
-    workspace = Answering(answer)
+    workspace = ScriptedWorkspace(answer)
     verdicts = deliver(workspace, batch(3))
     assert workspace.sent == [[b"0", b"1", b"2"], [b"0", b"2"]]
     assert (len(verdicts.accepted), len(verdicts.rejected)) == (2, 1)
 
 
-def test_refusals_that_name_one_item_after_the_other_come_to_an_end() -> None:
-    """Two thousand bad rows, each named by a refusal of its own, are two thousand rejections."""
+def test_refusals_that_name_one_operation_each_end() -> None:
+    """Two thousand bad rows, each named in a response of its own, are two thousand rejections."""
 
     def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if operations:
             raise RefusedError("f", "invalid", "no", [RejectedOperation(0, "invalid", "f", "no")])
         return []
 
-    assert len(deliver(Answering(answer), batch(2000)).rejected) == 2000
+    assert len(deliver(ScriptedWorkspace(answer), batch(2000)).rejected) == 2000
 
 
 def test_a_batch_that_is_too_large_is_split() -> None:
-    """413 splits; a single operation that still is too large is rejected."""
+    """A batch is split after a 413. A single operation that is still too large is rejected."""
 
     def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if len(operations) > 2 or b"3" in operations:
             raise TooLargeError
         return []
 
-    verdicts = deliver(Answering(answer), batch(5))
+    verdicts = deliver(ScriptedWorkspace(answer), batch(5))
     assert len(verdicts.accepted) == 4
     assert [(operation.row_index, error.reason) for operation, error in verdicts.rejected] == [
         (4, "too_large")
     ]
 
 
-def send(workspace: Answering, operations: list[Operation]) -> tuple[Verdicts, Exception]:
-    """Deliver operations that cannot all be delivered; returns the verdicts that were told, and the error."""
+def send(workspace: ScriptedWorkspace, operations: list[Operation]) -> tuple[Verdicts, Exception]:
+    """Deliver operations until an error is raised. Return the verdicts and the error."""
     told = Verdicts()
 
     def add(verdicts: Verdicts) -> None:
@@ -138,25 +138,25 @@ def send(workspace: Answering, operations: list[Operation]) -> tuple[Verdicts, E
 
 
 def refuse(operations: Sequence[bytes]) -> list[RejectedOperation]:
-    """Refuse everything in the same words, but for the number of the request."""
+    """Refuse everything with the same message, except for the number of the request."""
     raise RefusedError("", "invalid", f"bad request, id {hash(tuple(operations)):x}7")
 
 
 def refuse_the_first(_: Sequence[bytes]) -> list[RejectedOperation]:
-    """Blame the first operation, whichever it is."""
+    """Reject the first operation of every batch."""
     raise RefusedError("", "invalid", "no", [RejectedOperation(0, "invalid", "", "no")])
 
 
 def too_large(_: Sequence[bytes]) -> list[RejectedOperation]:
-    """Find everything too large."""
+    """Refuse everything as too large."""
     raise TooLargeError
 
 
 @pytest.mark.parametrize("lanes", [1, 8, 64])
 @pytest.mark.parametrize("answer", [refuse, refuse_the_first, too_large])
 def test_a_workspace_that_refuses_everything_is_a_configuration_error(answer: Answer, lanes: int) -> None:
-    """A gateway in front of it, for example: the run gives up soon, with the first rows in the report."""
-    workspace = Answering(answer, lanes)
+    """A gateway may refuse everything: the run stops soon, and the first rows are in the report."""
+    workspace = ScriptedWorkspace(answer, lanes)
     rows = [Operation(n, str(n), str(n).encode().ljust(5000)) for n in range(1, 3001)]
     told, error = send(workspace, rows)
     assert isinstance(error, ConfigurationError)
@@ -167,7 +167,7 @@ def test_a_workspace_that_refuses_everything_is_a_configuration_error(answer: An
 
 
 def test_a_workspace_that_refuses_everything_later_in_a_run_ends_it() -> None:
-    """A gateway that begins to refuse after rows were accepted does not make a request of every row."""
+    """When refusals begin after rows were accepted, the run stops before it sends every row by itself."""
 
     def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if int(operations[-1]) > 100:
@@ -175,8 +175,8 @@ def test_a_workspace_that_refuses_everything_later_in_a_run_ends_it() -> None:
         return []
 
     refusal_limit = RefusalLimit()
-    assert deliver(Answering(answer), batch(100), refusal_limit).error is None
-    workspace = Answering(answer)
+    assert deliver(ScriptedWorkspace(answer), batch(100), refusal_limit).error is None
+    workspace = ScriptedWorkspace(answer)
     rows = [Operation(n, str(n), str(n).encode()) for n in range(101, 5000)]
     verdicts = deliver(workspace, rows, refusal_limit)
     assert isinstance(verdicts.error, ConfigurationError)
@@ -185,25 +185,25 @@ def test_a_workspace_that_refuses_everything_later_in_a_run_ends_it() -> None:
 
 
 def test_rows_that_are_refused_beside_others_are_rejections() -> None:
-    """Where something was accepted first, or the words differ, every row is tried."""
+    """Every row is tried where a row was accepted before, or where the errors differ."""
 
     def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if any(int(body) >= 1 for body in operations):
             raise RefusedError("", "invalid", "no")
         return []
 
-    verdicts = deliver(Answering(answer), batch(100), RefusalLimit())
+    verdicts = deliver(ScriptedWorkspace(answer), batch(100), RefusalLimit())
     assert (len(verdicts.accepted), len(verdicts.rejected), verdicts.error) == (1, 99, None)
 
     def two_reasons(operations: Sequence[bytes]) -> list[RejectedOperation]:
         raise RefusedError("", "even" if int(operations[0]) % 2 else "odd", "no")
 
-    verdicts = deliver(Answering(two_reasons), batch(100), RefusalLimit())
+    verdicts = deliver(ScriptedWorkspace(two_reasons), batch(100), RefusalLimit())
     assert (len(verdicts.rejected), verdicts.error) == (100, None)
 
 
 def test_verdicts_before_an_error_count() -> None:
-    """What was accepted before a workspace went away was imported."""
+    """Rows that were accepted before the workspace became unavailable count as imported."""
 
     def answer(operations: Sequence[bytes]) -> list[RejectedOperation]:
         if len(operations) > 4:
@@ -212,6 +212,6 @@ def test_verdicts_before_an_error_count() -> None:
             raise UnavailableError("gone")
         return []
 
-    told, error = send(Answering(answer), batch(8))
+    told, error = send(ScriptedWorkspace(answer), batch(8))
     assert isinstance(error, UnavailableError)
     assert [operation.row_index for operation in told.accepted] == [1, 2, 3, 4]

@@ -10,7 +10,7 @@ from airflow_provider_cio.engine.worker import Worker
 
 
 def test_calls_are_made_in_order_and_give_their_results() -> None:
-    """A worker makes calls one after the other, and hands over what they return or raise."""
+    """A worker makes calls one after the other, and a future has the result or the exception of its call."""
     worker, made = Worker("test"), list[int]()
     futures = [worker.submit(made.append, number) for number in range(100)]
     assert [future.result(10) for future in futures] == [None] * 100
@@ -20,8 +20,8 @@ def test_calls_are_made_in_order_and_give_their_results() -> None:
     worker.close()
 
 
-def test_closing_cancels_what_has_not_begun() -> None:
-    """A closed worker ends the call that it is in and makes no other."""
+def test_closing_cancels_calls_that_have_not_begun() -> None:
+    """A worker that is closed ends its current call and makes no other."""
     worker, begun, go_on = Worker("test"), threading.Event(), threading.Event()
 
     def call() -> str:
@@ -40,7 +40,7 @@ def test_closing_cancels_what_has_not_begun() -> None:
 
 
 def test_a_call_that_never_returns_does_not_keep_python_alive() -> None:
-    """Python ends although a worker is in a call that does not end."""
+    """Python ends although a call of a worker does not."""
     script = (
         "import threading; from airflow_provider_cio.engine.worker import Worker;"
         "Worker('test').submit(threading.Event().wait)"
