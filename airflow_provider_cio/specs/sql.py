@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_provider_cio.engine.sources.postgres.lexer import Token, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: One word, quoted text or character at a time; possessive, so that no text makes it go back.
-_TOKEN = re.compile(
-    r"""
-      (?P<space>\s++|--[^\n\r]*+)
-    | (?P<comment>/\*)
-    | (?P<text>
-          [eE]'(?:[^'\\]++|\\.|'')*+'(?:[^\S\n\r]*+[\n\r]\s*+'(?:[^'\\]++|\\.|'')*+')*+
-        | (?:[uU]&|[bBxXnN])?'[^']*+(?:''[^']*+)*+'
-        | (?:[uU]&)?"[^"]*+(?:""[^"]*+)*+"
-      )
-    | (?P<dollar>\$(?:[^\W\d]\w*+)?\$)
-    | (?P<open>[eE]'|(?:[uU]&|[bBxXnN])?'|(?:[uU]&)?")
-    | (?P<word>[^\W\d][\w$]*+)
-    | (?P<number>\d[\w.]*+)
-    | (?P<sign>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_COMMENT = re.compile(r"/\*|\*/")
 #: Nearly every query is one, and nothing in it needs a second look.
 _SIMPLE = re.compile(r"\s*select\b", re.IGNORECASE)
 _NEEDS_A_LOOK = re.compile(r"[;$\\]|/\*|\b(?:into|for|insert|update|delete|merge)\b", re.IGNORECASE)
@@ -51,14 +33,8 @@ class SqlFault(NamedTuple):
     message: str
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    start: int
-
-
 class _NotOneSelectError(Exception):
-    def __init__(self, token: _Token, message: str, *, in_any_branch: bool = True) -> None:
+    def __init__(self, token: Token, message: str, *, in_any_branch: bool = True) -> None:
         super().__init__(message)
         self.token = token
         self.in_any_branch = in_any_branch
@@ -95,55 +71,33 @@ def limit_of(sql: str) -> SqlFault | None:
 
 
 def quoted_texts(sql: str) -> Iterator[tuple[int, str]]:
-    """List the texts and names in quotes, each with where it begins, as far as all quotes are closed."""
-    with contextlib.suppress(_NotOneSelectError):
-        yield from ((token.start, token.text) for token in _tokens(sql) if token.kind in ("text", "dollar"))
+    """Yield the index and the text of each quoted string and name, up to the first that is not closed."""
+    for token in tokens(sql):
+        if token.kind in ("quoted", "dollar"):
+            yield token.start, token.text
 
 
-def _at(sql: str, token: _Token, message: str) -> SqlFault:
+def _at(sql: str, token: Token, message: str) -> SqlFault:
     before = re.split(r"\r\n|\r|\n", sql[: token.start])
     length = len(token.text.splitlines()[0]) if token.text else 1
     return SqlFault(len(before), len(before[-1]) + 1, length, message)
 
 
-def _tokens(sql: str) -> Iterator[_Token]:
-    """List words, signs and quoted texts, without spaces and comments."""
-    position = 0
-    while found := _TOKEN.match(sql, position):
-        kind, start, position = found.lastgroup or "", position, found.end()
-        token = _Token(kind, found.group(), start)
-        if kind == "space":
-            continue
-        if kind == "comment":
-            position = _end_of_comment(sql, token)
-            continue
-        if kind == "open":
-            raise _NotOneSelectError(
-                token, f": the quote {token.text[-1]} is not closed", in_any_branch=False
-            )
-        if kind == "dollar":
-            end = sql.find(token.text, position)
-            if end < 0:
-                raise _NotOneSelectError(
-                    token, f": the quote {token.text[:20]} is not closed", in_any_branch=False
-                )
-            position = end + len(token.text)
-            token = token._replace(text=sql[start:position])
+def _closed_tokens(sql: str) -> Iterator[Token]:
+    """Yield the tokens of a query.
+
+    Raises:
+        _NotOneSelectError: A quote or a comment is not closed.
+    """
+    for token in tokens(sql):
+        if token.kind == "unclosed":
+            opening = token.text[:20] if token.text.startswith("$") else token.text[-1]
+            what = "the comment /*" if token.text == "/*" else f"the quote {opening}"
+            raise _NotOneSelectError(token, f": {what} is not closed", in_any_branch=False)
         yield token
 
 
-def _end_of_comment(sql: str, opening: _Token) -> int:
-    depth, position = 1, opening.start + 2
-    while depth:
-        found = _COMMENT.search(sql, position)
-        if not found:
-            raise _NotOneSelectError(opening, ": the comment /* is not closed", in_any_branch=False)
-        depth += 1 if found.group() == "/*" else -1
-        position = found.end()
-    return position
-
-
-def _scan(sql: str) -> _Token | None:
+def _scan(sql: str) -> Token | None:
     """Go through a query once.
 
     Returns:
@@ -154,7 +108,7 @@ def _scan(sql: str) -> _Token | None:
     """
     scan = _Scan()
     ended = False
-    for token in _tokens(sql):
+    for token in _closed_tokens(sql):
         if ended and token.text != ";":
             raise _NotOneSelectError(token, ", and another statement follows", in_any_branch=False)
         if token.text == "\\":
@@ -166,7 +120,7 @@ def _scan(sql: str) -> _Token | None:
             continue
         scan.step(token)
     if not scan.first:
-        raise _NotOneSelectError(_Token("", "", 0), ", and is empty")
+        raise _NotOneSelectError(Token("", "", 0), ", and is empty")
     return scan.limit
 
 
@@ -182,14 +136,14 @@ class _Scan:
 
     def __init__(self) -> None:
         self.first = ""
-        self.limit: _Token | None = None
+        self.limit: Token | None = None
         self.parentheses: list[_Parenthesis] = []
         self._previous = ["", "", ""]
         self._with_at: int | None = None
-        self._limiting: _Token | None = None
-        self._writing: _Token | None = None
+        self._limiting: Token | None = None
+        self._writing: Token | None = None
 
-    def step(self, token: _Token) -> None:
+    def step(self, token: Token) -> None:
         """Look at the next word."""
         word = token.text.upper() if token.kind == "word" else token.text[:1]
         if self._limiting:
@@ -219,7 +173,7 @@ class _Scan:
     def _in_result(self) -> bool:
         return not self.parentheses or self.parentheses[-1].is_result
 
-    def _begin(self, word: str, token: _Token) -> None:
+    def _begin(self, word: str, token: Token) -> None:
         if word == "WITH":
             self._with_at = len(self.parentheses)
         elif word not in _READING:
@@ -227,7 +181,7 @@ class _Scan:
             raise _NotOneSelectError(token, f", and begins with {shown}: a sync only reads")
         self.first = word
 
-    def _word(self, word: str, token: _Token) -> None:
+    def _word(self, word: str, token: Token) -> None:
         last = self._previous[-1]
         if word in _WRITING and (
             (last == "(" and self.parentheses[-1].before not in _WORDY_FUNCTIONS)
@@ -262,7 +216,7 @@ class _Scan:
         if first == "UPDATE" and word not in ("(", ")", ","):  # the name of the table
             self._writing = statement
 
-    def _judge_limit(self, word: str, token: _Token) -> None:
+    def _judge_limit(self, word: str, token: Token) -> None:
         """Count a limit unless it is none: LIMIT ALL, LIMIT NULL, OFFSET 0."""
         limiting, self._limiting = self._limiting, None
         none = (

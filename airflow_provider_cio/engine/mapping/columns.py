@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_provider_cio.engine.sources.column import Kind
-from airflow_provider_cio.engine.sources.lexemes import identifiers_of
 from airflow_provider_cio.errors import QueryError
 from airflow_provider_cio.track.limits import ATTRIBUTES
 
@@ -32,11 +31,6 @@ RESERVED_FOR_OBJECTS = _CONTROL_NAMES | {
 #: Postgres's name for a column without a name.
 _UNNAMED = "?column?"
 
-#: The bytes of a name that a database keeps: 63 in Postgres; 127 in Redshift, and in a Postgres that was
-#: built for longer names.
-_NAME_BYTES = (63, 127)
-#: A character has up to 4 bytes in UTF-8, so a name that was truncated within one is up to 3 bytes shorter.
-_SHORTEST_TRUNCATED = 60
 #: The length of the name that a message proposes: long enough to be recognised, and short enough to be kept.
 _PROPOSED_CHARACTERS = 15
 
@@ -45,7 +39,6 @@ _BOOLEAN_KINDS = (Kind.TEXT, Kind.INTEGER, Kind.FLOAT, Kind.DECIMAL, Kind.BOOLEA
 
 
 def check_columns(
-    sql: str,
     columns: Sequence[Column],
     *,
     identifiers: Collection[str],
@@ -56,8 +49,7 @@ def check_columns(
     """Refuse columns that Customer.io would misread.
 
     Args:
-        sql: The query, which holds the names as its author wrote them.
-        columns: The columns of its result.
+        columns: The columns of a query's result.
         identifiers: The names of columns that identify a person or an object.
         required: Groups of names. The query needs at least one column of each group.
         reserved: Names that an attribute cannot have.
@@ -70,7 +62,7 @@ def check_columns(
     problems = [
         *_too_many(columns),
         *_repeated(columns),
-        *_truncated(columns, sql),
+        *_truncated(columns),
         *(problem for column in columns for problem in _bad_name(column, special, reserved)),
         *(problem for column in columns if column.name in identifiers for problem in _bad_identifier(column)),
         *(problem for column in columns if column.name == flag for problem in _bad_flag(column)),
@@ -106,23 +98,14 @@ def _repeated(columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def _truncated(columns: Sequence[Column], sql: str) -> list[str]:
-    """Find names that the database has truncated."""
-    long_names = {column.name for column in columns if len(column.name.encode()) >= _SHORTEST_TRUNCATED}
-    if not long_names:
-        return []
-    return [
-        f'"{kept}" is "{written}" truncated by the database, which keeps {limit} bytes of a name: give the'
-        f' column a shorter name, such as AS "{written[:_PROPOSED_CHARACTERS].strip()}"'
-        for written in dict.fromkeys(identifiers_of(sql))
-        for limit in _NAME_BYTES
-        for kept in long_names.intersection(_truncations(written, limit))
-    ]
-
-
-def _truncations(name: str, limit: int) -> set[str]:
-    """Truncate a name as a database does, in UTF-8 and in an encoding with one byte for each character."""
-    return {name.encode()[:limit].decode(errors="ignore"), name[:limit]} - {name}
+def _truncated(columns: Sequence[Column]) -> list[str]:
+    problems = (
+        f'"{column.name}" is "{written}" truncated by the database: give the column a shorter name, such as'
+        f' AS "{written[:_PROPOSED_CHARACTERS].strip()}"'
+        for column in columns
+        for written in column.truncated_from
+    )
+    return list(dict.fromkeys(problems))
 
 
 def _bad_name(column: Column, special: Collection[str], reserved: Collection[str]) -> list[str]:

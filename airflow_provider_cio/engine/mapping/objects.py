@@ -65,7 +65,6 @@ class ObjectsMapper(Mapper):
         on_rejection: Callable[[Rejection], None],
     ) -> None:
         check_columns(
-            query.sql,
             columns,
             identifiers=_IDENTIFIERS,
             required=[_IDENTIFIERS],

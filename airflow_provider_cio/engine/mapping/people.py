@@ -73,9 +73,7 @@ class PeopleMapper(Mapper):
         on_rejection: Callable[[Rejection], None],
     ) -> None:
         allowed: tuple[Identifier, ...] = (query.identify_by,) if query.identify_by else ("id", "email")
-        check_columns(
-            query.sql, columns, identifiers=_IDENTIFIERS, required=[allowed], reserved=RESERVED_FOR_PEOPLE
-        )
+        check_columns(columns, identifiers=_IDENTIFIERS, required=[allowed], reserved=RESERVED_FOR_PEOPLE)
         super().__init__(query.name, columns, _IDENTIFIERS, on_rejection)
         names = [column.name for column in columns]
         self._column_index = {name: names.index(name) for name in _IDENTIFIERS if name in names}

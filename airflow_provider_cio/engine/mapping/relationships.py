@@ -90,7 +90,6 @@ class RelationshipsMapper(Mapper):
     ) -> None:
         identifiers = (query.identify_by, "object_id")
         check_columns(
-            query.sql,
             columns,
             identifiers=identifiers,
             required=[(identifier,) for identifier in identifiers],

@@ -35,6 +35,7 @@ class Column:
         array: Whether its values are arrays.
         declared_type: The database's name of its type, for messages.
         padded: Whether the database fills its values with spaces that have no meaning, as in ``char(n)``.
+        truncated_from: Longer names in the query that the database truncates to the name of this column.
     """
 
     name: str
@@ -42,3 +43,4 @@ class Column:
     array: bool = False
     declared_type: str = ""
     padded: bool = False
+    truncated_from: tuple[str, ...] = ()

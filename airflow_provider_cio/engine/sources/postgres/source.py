@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from airflow_provider_cio.engine.sources.lexemes import without_semicolon
 from airflow_provider_cio.engine.sources.postgres.comparisons import comparison_warnings
 from airflow_provider_cio.engine.sources.postgres.errors import execution_error, query_error
+from airflow_provider_cio.engine.sources.postgres.lexer import without_semicolon
 from airflow_provider_cio.engine.sources.postgres.reading import PostgresRows
 from airflow_provider_cio.engine.sources.postgres.session import Session
 from airflow_provider_cio.engine.sources.postgres.types import describe_columns
@@ -196,7 +196,7 @@ class PostgresSnapshot:
             connection.execute(head + statement, binary=True)
             cursor = connection.cursor(binary=True)
             cursor.execute(sql.SQL("FETCH FORWARD 0 FROM {}").format(sql.Identifier(name)))
-            return describe_columns(connection, cursor.description or [], self.time_zone)
+            return describe_columns(connection, cursor.description or [], query, self.time_zone)
 
         try:
             return self._session.run(declare)

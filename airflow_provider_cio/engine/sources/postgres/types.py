@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg.postgres import types as postgres_types
 
 from airflow_provider_cio.engine.sources.column import Column, Kind
+from airflow_provider_cio.engine.sources.postgres.truncated_names import names_before_truncation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,17 +86,19 @@ def is_utc(time_zone: str) -> bool:
 
 
 def describe_columns(
-    connection: psycopg.Connection[Any], description: Sequence[psycopg.Column], time_zone: str
+    connection: psycopg.Connection[Any], description: Sequence[psycopg.Column], query: str, time_zone: str
 ) -> list[PostgresColumn]:
     """Describe the columns of a query.
 
     Args:
         connection: The connection on which the query was opened.
         description: The columns, as the cursor of the query describes them.
+        query: The query, which contains the names as its author wrote them.
         time_zone: The session's time zone, with which naive timestamps are converted.
     """
     found = connection.execute(_DESCRIBE_TYPES, [[column.type_code for column in description]])
     types = {oid: (held, array, declared) for oid, held, array, declared in found}
+    written_names = names_before_truncation(query, [column.name for column in description])
     columns = []
     for column in description:
         held, array, declared = types[column.type_code]
@@ -111,6 +114,7 @@ def describe_columns(
                 array,
                 declared,
                 padded=_NATIVE_NAMES.get(held) == _PADDED,
+                truncated_from=written_names.get(column.name, ()),
                 cast=cast,
             )
         )

@@ -1,10 +1,10 @@
-"""Postgres's lexemes are told apart, so that nothing but a semicolon and comments is cut off a query."""
+"""The lexer splits a query into the same tokens as Postgres."""
 
 from __future__ import annotations
 
 import pytest
 
-from airflow_provider_cio.engine.sources.lexemes import identifiers_of, without_semicolon
+from airflow_provider_cio.engine.sources.postgres.lexer import Token, identifiers, tokens, without_semicolon
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from airflow_provider_cio.engine.sources.lexemes import identifiers_of, without_
         ("SELECT doc #> '{a}', doc #>> '{b}'", "SELECT doc #> '{a}', doc #>> '{b}'"),
         ("SELECT 1 /* a /* b */ ; */ ;", "SELECT 1"),
         ("SELECT 1 /* /*/ */ */ ;", "SELECT 1"),
+        ("SELECT 1 " + "/*" * 1000 + "*/" * 1000, "SELECT 1"),
         ("SELECT '\\' ; -- it's", "SELECT '\\'"),
         ("SELECT '\\', 'a' ;", "SELECT '\\', 'a'"),
         ("SELECT E'\\';--' ;", "SELECT E'\\';--'"),
@@ -29,12 +30,19 @@ from airflow_provider_cio.engine.sources.lexemes import identifiers_of, without_
         ("-- nothing", ""),
     ],
 )
-def test_a_semicolon_and_comments_at_the_end_are_cut_off(query: str, kept: str) -> None:
-    """What Postgres computes stays; a # is an operator, and comments may be nested."""
+def test_semicolons_and_comments_at_the_end_are_removed(query: str, kept: str) -> None:
+    """Nothing else is removed. A # is an operator, and a comment can contain comments."""
     assert without_semicolon(query) == kept
 
 
-def test_identifiers_are_in_the_case_that_postgres_keeps() -> None:
-    """It lowers A to Z of a plain one only; texts and comments have none."""
+def test_identifiers_have_the_case_that_postgres_keeps() -> None:
+    """Postgres lowers A to Z of an identifier without quotes. Strings and comments contain no identifiers."""
     query = """SELECT É AS Ab, "Cd""e" FROM t -- x\nWHERE 'y' = $$z$$ /* /* v */ w */"""
-    assert list(identifiers_of(query)) == ["select", "É", "as", "ab", 'Cd"e', "from", "t", "where"]
+    assert list(identifiers(query)) == ["select", "É", "as", "ab", 'Cd"e', "from", "t", "where"]
+
+
+@pytest.mark.parametrize("opening", ["'", "E'", "U&'", '"', 'u&"', "$$", "$a$", "/*"])
+def test_a_quote_or_comment_without_an_end_is_the_last_token(opening: str) -> None:
+    """Its text is only the opening, because the rest of the query is not part of any token."""
+    query = f"SELECT {opening} FROM t"
+    assert list(tokens(query)) == [Token("word", "SELECT", 0), Token("unclosed", opening, 7)]
