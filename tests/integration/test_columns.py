@@ -1,4 +1,4 @@
-"""What Postgres makes of names and of identifiers, and what of that arrives."""
+"""Column names and identifiers, from Postgres into a workspace."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ALIAS = "number_of_orders_in_the_last_thirty_days_without_those_that_were_return
 
 @pytest.fixture(scope="module")
 def database(postgres: LocalPostgres) -> Iterator[Database]:
-    """Give a database that all tests of this module share: creating one takes longer than any of them."""
+    """Return a database that all tests of this module share, because creating one is slow."""
     with postgres.connect() as connection:
         connection.execute("CREATE DATABASE columns")
     database = Database(f"{postgres.uri.rpartition('/')[0]}/columns")
@@ -54,7 +54,7 @@ def run(sync: Sync, database: Database, workspace: LocalWorkspace) -> tuple[Summ
 def test_padded_identifiers_arrive_without_their_padding(
     database: Database, workspace: LocalWorkspace
 ) -> None:
-    """`char(n)` and domains over it, in every query; a `varchar` keeps its spaces, and so do attributes."""
+    """Only identifiers of type `char(n)` and its domains are trimmed. Attributes keep their spaces."""
     database.execute(
         "CREATE DOMAIN code AS char(200);"
         "CREATE TABLE p (id char(12), email code, plan char(6), kept varchar(9));"
@@ -91,16 +91,16 @@ def test_padded_identifiers_arrive_without_their_padding(
         "SELECT 'c1' AS id, 1 AS \"" + "x" * 60 + '\U0001f600"',
     ],
 )
-def test_an_alias_that_postgres_cuts_off_is_refused(
+def test_an_alias_that_postgres_truncates_is_refused(
     database: Database, workspace: LocalWorkspace, query: str
 ) -> None:
-    """Postgres only warns, and the attribute would have another name than the one that was written."""
+    """Postgres only warns, and the attribute would have another name than in the query."""
     with pytest.raises(QueryError, match="truncated by the database"):
         run(Sync(main=PeopleQuery(sql=query)), database, workspace)
 
 
-def test_an_alias_of_63_bytes_is_whole(database: Database, workspace: LocalWorkspace) -> None:
-    """It is the longest that Postgres keeps."""
+def test_an_alias_of_63_bytes_is_sent(database: Database, workspace: LocalWorkspace) -> None:
+    """63 bytes are the longest name that Postgres keeps."""
     name = ALIAS[:63]
     database.execute(f"CREATE TABLE t AS SELECT 'whole1' AS id, 1 AS {name}")
     for query in ("SELECT * FROM t", f"SELECT 'whole1' AS id, 1 AS {name} -- {ALIAS}"):
@@ -130,10 +130,10 @@ def test_an_alias_of_63_bytes_is_whole(database: Database, workspace: LocalWorks
         ("'perhaps'::answer", False),
     ],
 )
-def test_deleted_is_judged_row_by_row_where_its_type_may_work(
+def test_deleted_is_checked_row_by_row_if_its_type_can_be_boolean(
     database: Database, workspace: LocalWorkspace, expression: str, *, accepted: bool
 ) -> None:
-    """What Postgres would cast to a boolean, and numbers that are exactly 0 or 1."""
+    """Texts that Postgres casts to a boolean are valid, and numbers that are exactly 0 or 1."""
     query = f"SELECT 'd1' AS id, 'o1' AS object_id, {expression} AS deleted"
     sync = Sync(main=NO_PEOPLE, relationships=RelationshipsQuery(sql=query, object_type_id="1"))
     summary, rejections = run(sync, database, workspace)
@@ -160,10 +160,10 @@ def test_deleted_is_judged_row_by_row_where_its_type_may_work(
         "ROW(true)",
     ],
 )
-def test_deleted_of_a_type_that_never_works_is_refused_once(
+def test_deleted_of_a_type_that_cannot_be_boolean_is_refused_once(
     database: Database, workspace: LocalWorkspace, expression: str
 ) -> None:
-    """Before anything is sent, with the condition that was meant."""
+    """The query is refused before anything is sent, with a condition that would be valid."""
     query = f"SELECT 'd1' AS id, 'o1' AS object_id, {expression} AS deleted"
     sync = Sync(main=NO_PEOPLE, relationships=RelationshipsQuery(sql=query, object_type_id="1"))
     with pytest.raises(QueryError, match="deleted_at IS NOT NULL AS deleted"):
@@ -187,7 +187,7 @@ def test_deleted_of_a_type_that_never_works_is_refused_once(
 def test_an_identifier_is_the_text_that_postgres_shows(
     database: Database, workspace: LocalWorkspace, expression: str, identifier: str
 ) -> None:
-    """Whatever its type; numbers have all of their digits and no exponent."""
+    """Numbers have all their digits and no exponent."""
     run(Sync(main=PeopleQuery(sql=f"SELECT {expression} AS id, 1 AS n")), database, workspace)
     assert workspace.attributes([identifier])[identifier]["n"] == "1"
 
@@ -195,9 +195,9 @@ def test_an_identifier_is_the_text_that_postgres_shows(
 @pytest.mark.parametrize(
     "expression", ["now()", "1.5::float8", "true", "'{}'::json", "ARRAY['a']", "'a'::bytea"]
 )
-def test_an_identifier_of_a_type_without_one_text_is_refused(
+def test_an_identifier_of_another_type_is_refused(
     database: Database, workspace: LocalWorkspace, expression: str
 ) -> None:
-    """Once for all rows."""
+    """The error is raised once for all rows."""
     with pytest.raises(QueryError, match="id::text AS id"):
         run(Sync(main=PeopleQuery(sql=f"SELECT {expression} AS id")), database, workspace)

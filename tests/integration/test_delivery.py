@@ -1,4 +1,4 @@
-"""Delivery over real HTTP: what goes together, and whose verdict is whose."""
+"""Delivery over HTTP: the sizes of requests, and the rows of verdicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = [f"c{number}" for number in range(40)]
 
 
 def operation(name: str, size: int) -> dict[str, Any]:
-    """Make an operation of exactly so many bytes."""
+    """Return an operation of exactly this size in bytes."""
     attributes = dict.fromkeys(COLUMNS, "")
     made = {"type": "person", "identifiers": {"id": name}, "attributes": attributes, "action": "identify"}
     missing = size - len(encode(made))
@@ -35,12 +35,12 @@ def operation(name: str, size: int) -> dict[str, Any]:
 
 
 def encode(made: dict[str, Any]) -> bytes:
-    """Write an operation as we do."""
+    """Encode an operation as the engine does."""
     return json.dumps(made, separators=(",", ":")).encode()
 
 
 def fill(database: Database, prefix: str, sizes: list[int]) -> str:
-    """Make a table whose rows become operations of these sizes; returns the query."""
+    """Create a table whose rows become operations of these sizes, and return the query."""
     database.execute(f"CREATE TABLE t (n int, id text, {', '.join(f'{column} text' for column in COLUMNS)})")
     with database.connection.cursor() as cursor, cursor.copy("COPY t FROM STDIN") as copy:
         for number, size in enumerate(sizes):
@@ -65,7 +65,7 @@ FULL = [31_248] * 15 + [BATCH_BYTES - ENVELOPE_BYTES - 15 - 15 * 31_248]
 def test_a_request_is_filled_to_the_last_byte(
     database: Database, run: RunQuery, workspace: LocalWorkspace, sizes: list[int], requests: int
 ) -> None:
-    """500,000 bytes are one request; what does not fit begins the next, and no row is lost between them."""
+    """A request has up to 500,000 bytes. The next operation begins another request, and no row is lost."""
     query = fill(database, "full", sizes)
     summary = run(query, workspace.client(max_concurrent_requests=1)).summary
     assert (summary.rows_imported, summary.requests) == (len(sizes), requests)
@@ -73,10 +73,10 @@ def test_a_request_is_filled_to_the_last_byte(
     assert summary.bytes == sum(sizes) + commas + requests * ENVELOPE_BYTES
 
 
-def test_a_row_of_32000_bytes_arrives_and_a_larger_one_spoils_nothing(
+def test_a_row_of_32000_bytes_arrives_and_a_larger_one_is_rejected(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """We and Customer.io count the same: what we send it takes, and what it would not take is never sent."""
+    """Customer.io accepts the largest operation that is sent. A larger one is never sent."""
     query = fill(database, "row", [OPERATION_BYTES, OPERATION_BYTES + 1, 2_000])
     done = run(query, workspace.client())
     assert [(rejection.row_index, rejection.reason) for rejection in done.rejections] == [(2, "too_large")]
@@ -87,7 +87,7 @@ def test_a_row_of_32000_bytes_arrives_and_a_larger_one_spoils_nothing(
 def test_rejections_of_many_batches_are_all_kept(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """Each request has its own indexes, and several errors of one row are one rejection that tells all."""
+    """Indexes count within each request. Several errors of one row are one rejection with all messages."""
     query = fill(database, "batch", [31_000] * 100)
     database.execute("UPDATE t SET c0 = c0 || 'x', c1 = c1 || 'x' WHERE n % 7 = 3")
     done = run(query, workspace.client(max_concurrent_requests=2))
@@ -102,10 +102,10 @@ def test_rejections_of_many_batches_are_all_kept(
         assert rejection.identifier == f"batch{rejection.row_index - 1}"
 
 
-def test_an_index_names_the_same_row_after_a_retry(
+def test_an_index_refers_to_the_same_row_after_a_retry(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """A request is repeated as it was, also when its first try was applied and only the answer got lost."""
+    """A request is repeated unchanged, also when it was applied and only its response was lost."""
     query = fill(database, "retried", [1_900] * 20)
     database.execute("UPDATE t SET c0 = c0 || 'x' WHERE n IN (0, 11, 19)")
     workspace.faults(schedule=["503", {"kind": "reset", "applied": True}, "truncate"])
@@ -115,8 +115,8 @@ def test_an_index_names_the_same_row_after_a_retry(
     assert (done.summary.rows_imported, done.summary.requests) == (17, 4)
 
 
-def test_an_index_names_the_same_row_after_halving(workspace: LocalWorkspace) -> None:
-    """One operation makes Customer.io refuse the batch; in a half of it, an index counts from the half."""
+def test_an_index_refers_to_the_same_row_after_halving(workspace: LocalWorkspace) -> None:
+    """After a batch was halved, an index counts from the beginning of the half."""
     bodies = {f"half{number}": encode(operation(f"half{number}", 1_900)) for number in range(8)}
     bodies["half5"] = b"{no JSON"
     bodies["half7"] = bodies["half7"].replace(b"x" * 1000, b"x" * 1001)
@@ -131,8 +131,8 @@ def test_an_index_names_the_same_row_after_halving(workspace: LocalWorkspace) ->
     assert workspace.attributes(list(bodies)).keys() == {f"half{n}" for n in (0, 1, 2, 3, 4, 6)}
 
 
-def test_a_batch_that_customerio_finds_too_large_is_split(workspace: LocalWorkspace) -> None:
-    """Should its limit be lower than documented, all rows arrive all the same."""
+def test_a_batch_that_is_too_large_for_customerio_is_split(workspace: LocalWorkspace) -> None:
+    """If the limit of Customer.io is lower than documented, all rows arrive."""
     names = [f"large{number}" for number in range(20)]
     operations = [Operation(row, name, encode(operation(name, 31_000))) for row, name in enumerate(names, 1)]
     with workspace.client() as client:

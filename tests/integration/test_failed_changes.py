@@ -31,14 +31,14 @@ def sync(workspace: LocalWorkspace, database: Database, what: Sync) -> tuple[Sum
 
 
 def people(sql: str) -> Sync:
-    """Make a sync of people."""
+    """Return a sync of people."""
     return Sync(main=PeopleQuery(sql=sql))
 
 
-def test_an_address_of_somebody_else_is_a_rejection(workspace: LocalWorkspace, database: Database) -> None:
-    """The API accepts the row; the report has it all the same, with its number, its columns and the reason.
+def test_an_address_of_another_person_is_a_rejection(workspace: LocalWorkspace, database: Database) -> None:
+    """The API accepts the row, and the report has its row index, its values and the reason.
 
-    Letters' case makes no other address.
+    The case of the address does not matter.
     """
     sync(workspace, database, people("SELECT 'owner' AS id, 'taken@b.co' AS email"))
     database.execute("CREATE TABLE t (n int, id text, email text, plan text)")
@@ -60,8 +60,8 @@ def test_an_address_of_somebody_else_is_a_rejection(workspace: LocalWorkspace, d
 def test_failures_of_earlier_runs_and_of_others_are_not_counted(
     workspace: LocalWorkspace, database: Database
 ) -> None:
-    """The log is read from where it ended when the run began, and only for changes that the run wanted."""
-    with workspace.client() as client:  # fails by somebody else's doing
+    """Only new activities count, and only those about a change of this run."""
+    with workspace.client() as client:  # fails, but not in this run
         client.send_batch(
             [
                 b'{"type":"person","action":"identify","identifiers":{"id":"fd1"},"attributes":{"email":"x@fd.co"}}',
@@ -72,8 +72,8 @@ def test_failures_of_earlier_runs_and_of_others_are_not_counted(
     assert (summary.status, rejections) == (Status.COMPLETED, [])
 
 
-def test_more_failures_than_a_page_holds_are_all_found(workspace: LocalWorkspace, database: Database) -> None:
-    """The App API gives a hundred a page."""
+def test_failures_on_several_pages_are_all_found(workspace: LocalWorkspace, database: Database) -> None:
+    """A page of the App API has a hundred activities."""
     many = "SELECT 'fe' || n AS id, 'fe' || n || '@b.co' AS email FROM generate_series(1, 250) n"
     sync(workspace, database, people(many))
     changed = "SELECT 'fe' || n AS id, 'new' || n || '@b.co' AS email FROM generate_series(1, 250) n"
@@ -84,7 +84,7 @@ def test_more_failures_than_a_page_holds_are_all_found(workspace: LocalWorkspace
 
 
 def test_an_object_that_grows_too_large_is_a_rejection(workspace: LocalWorkspace, database: Database) -> None:
-    """An object has 100 kB of attributes at most, in all; Customer.io drops what is beyond."""
+    """An object can have 100 kB of attributes. Customer.io does not apply what exceeds them."""
 
     def grow(prefix: str) -> Sync:
         columns = ", ".join(f"repeat('x', 1000) AS {prefix}{n}" for n in range(24))
@@ -102,8 +102,8 @@ def test_an_object_that_grows_too_large_is_a_rejection(workspace: LocalWorkspace
     assert summary.status is Status.SOME_ROWS_FAILED
 
 
-def test_an_empty_run_asks_nothing_afterwards(workspace: LocalWorkspace, database: Database) -> None:
-    """Nothing was imported, so nothing can have failed: no wait, no request."""
+def test_a_run_without_rows_does_not_read_back(workspace: LocalWorkspace, database: Database) -> None:
+    """Without imported rows there is no wait and no further request."""
     with workspace.client() as client, workspace.app() as app:
         read_back = ReadBack(app, wait=60)
         query = people("SELECT 'x' AS id WHERE false")
@@ -113,10 +113,10 @@ def test_an_empty_run_asks_nothing_afterwards(workspace: LocalWorkspace, databas
         assert app.requests == 1
 
 
-def test_one_address_under_two_ids_is_found_before_it_is_sent(
+def test_one_address_with_two_ids_is_found_before_it_is_sent(
     workspace: LocalWorkspace, database: Database
 ) -> None:
-    """The first row keeps the address; letters' case makes no other address; the same id may repeat it."""
+    """The first row is imported. The case of an address does not matter, and the same id may repeat it."""
     database.execute(
         """
         CREATE TABLE t (n int, id text, email text);
@@ -132,8 +132,8 @@ def test_one_address_under_two_ids_is_found_before_it_is_sent(
     assert "dup2" not in workspace.attributes(["dup2"])
 
 
-def test_addresses_are_compared_over_chunks(workspace: LocalWorkspace, database: Database) -> None:
-    """However far apart the two rows are."""
+def test_addresses_are_compared_across_chunks(workspace: LocalWorkspace, database: Database) -> None:
+    """The two rows can be any distance apart."""
     sql = """
         SELECT 'far' || n AS id,
             'far' || CASE WHEN n IN (5, 29999) THEN '' ELSE n::text END || '@b.co' AS email
@@ -143,10 +143,8 @@ def test_addresses_are_compared_over_chunks(workspace: LocalWorkspace, database:
     assert [rejection.row_index for rejection in rejections] == [29999]
 
 
-def test_a_blank_identifier_can_be_set_and_one_that_is_set_stays(
-    workspace: LocalWorkspace, database: Database
-) -> None:
-    """What Customer.io does not change is a rejection, whichever identifier names the person."""
+def test_an_id_can_be_set_once(workspace: LocalWorkspace, database: Database) -> None:
+    """A change that Customer.io does not apply is a rejection, also in a query that identifies by email."""
 
     def by_email(columns: str) -> Sync:
         return Sync(main=PeopleQuery(sql=f"SELECT {columns}", identify_by="email"))

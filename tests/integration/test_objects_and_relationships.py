@@ -45,7 +45,7 @@ def run(sync: Sync, database: Database, client: TrackClient) -> tuple[Summary, l
 
 
 def relationships(workspace: LocalWorkspace, person: str) -> dict[str, dict[str, Any]]:
-    """Read a person's relationships: object ids and attributes."""
+    """Return the relationships of a person: object ids with attributes."""
     response = requests.get(
         f"{workspace.emulator.url}/v1/customers/{person}/relationships",
         headers=workspace.emulator.app_headers,
@@ -59,7 +59,7 @@ def relationships(workspace: LocalWorkspace, person: str) -> dict[str, dict[str,
 
 
 def test_objects_and_their_relationships_arrive(database: Database, workspace: LocalWorkspace) -> None:
-    """Objects first, then who belongs to them, with the relationship's attributes."""
+    """Objects arrive first, and then their relationships, with attributes."""
     sync = Sync(
         main=ObjectsQuery(
             sql="SELECT 'co' || n AS object_id, 'Company ' || n AS name FROM generate_series(1, 300) n",
@@ -86,10 +86,10 @@ def test_objects_and_their_relationships_arrive(database: Database, workspace: L
     assert response.json()["object"]["attributes"]["name"] == "Company 7"
 
 
-def test_relationships_of_a_pair_are_set_and_removed_in_row_order(
+def test_relationships_of_a_pair_are_added_and_removed_in_row_order(
     database: Database, workspace: LocalWorkspace
 ) -> None:
-    """The last row of a pair wins, also when the main query has no rows at all."""
+    """The last row of a pair decides, also when the main query has no rows."""
     database.execute(
         "CREATE TABLE r AS SELECT n, 'rp' || n % 50 AS id, 'ro' || n % 50 AS object_id, n % 4 < 2 AS deleted"
         " FROM generate_series(0, 4999) n"
@@ -103,7 +103,7 @@ def test_relationships_of_a_pair_are_set_and_removed_in_row_order(
         assert relationships(workspace, person) == ({} if deleted else {object_id: {}})
 
 
-def test_bad_columns_of_relationships_are_found_before_people_are_sent(
+def test_columns_of_relationships_are_checked_before_people_are_sent(
     database: Database, workspace: LocalWorkspace
 ) -> None:
     """All queries are checked before the first request."""
@@ -120,7 +120,7 @@ def test_bad_columns_of_relationships_are_found_before_people_are_sent(
 def test_rejections_of_both_queries_keep_the_last_sync_time(
     database: Database, workspace: LocalWorkspace
 ) -> None:
-    """People that are fine arrive, relationships are tried, and the run says which query failed."""
+    """Valid rows of both queries arrive, and each rejection has the name of its query."""
     sync = Sync(
         main=PeopleQuery(sql="SELECT 'rk' AS id, repeat('x', 1001) AS v"),
         relationships=RelationshipsQuery(
@@ -136,8 +136,8 @@ def test_rejections_of_both_queries_keep_the_last_sync_time(
     assert relationships(workspace, "rk") == {"k1": {}}
 
 
-class Recorder(DryRun):
-    """A workspace that takes its time, and notes in which order things are done."""
+class RecordingWorkspace(DryRun):
+    """A workspace that responds slowly and records the order of what it receives."""
 
     max_concurrent_requests = 4
 
@@ -145,18 +145,18 @@ class Recorder(DryRun):
         self.done: list[str] = []
 
     def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
-        """Accept all, a little later."""
+        """Accept all operations after a short wait."""
         time.sleep(0.05)
         self.done += [json.loads(operation)["action"] for operation in operations]
         return []
 
     def add_to_segment(self, segment: int, id_type: Identifier, people: Sequence[str]) -> None:  # noqa: ARG002 - a Workspace has it
-        """Note it."""
+        """Record the call."""
         self.done.append("segment")
 
 
 def test_people_come_first_then_relationships_then_the_segment(database: Database) -> None:
-    """Each waits for all verdicts on what it needs, however many requests are in flight."""
+    """Each step waits for all verdicts of the step before, however many requests are in flight."""
     sync = Sync(
         main=PeopleQuery(sql="SELECT n AS id, repeat('x', 900) AS v FROM generate_series(1, 3000) n"),
         relationships=RelationshipsQuery(
@@ -164,7 +164,7 @@ def test_people_come_first_then_relationships_then_the_segment(database: Databas
         ),
         segment=7,
     )
-    workspace = Recorder()
+    workspace = RecordingWorkspace()
     run_sync(sync, PostgresSource(database.connect), workspace, Rejections(), Summary(0))
     phases = [phase for phase, _ in itertools.groupby(workspace.done)]
     assert phases == ["identify", "add_relationships", "segment"]

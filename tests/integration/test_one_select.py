@@ -1,4 +1,4 @@
-"""Which queries are one SELECT: what we say is what Postgres's cursors say."""
+"""Which queries are one SELECT: `not_one_select` agrees with the cursors of Postgres."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def connection(postgres: LocalPostgres) -> Iterator[psycopg.Connection[Any]]:
 
 
 def opens(connection: psycopg.Connection[Any], query: str) -> bool:
-    """Tell whether Postgres opens a cursor, as a run does, and reads from it."""
+    """Return whether Postgres opens a cursor for the query, as a run does, and reads from it."""
     try:
         with connection.transaction(), connection.cursor(name="c") as cursor:
             cursor.execute(query.encode())
@@ -137,15 +137,15 @@ def opens(connection: psycopg.Connection[Any], query: str) -> bool:
 
 
 @pytest.mark.parametrize("query", ACCEPTED)
-def test_what_a_cursor_reads_is_accepted(connection: psycopg.Connection[Any], query: str) -> None:
-    """However it is quoted and commented."""
+def test_queries_that_a_cursor_can_read_are_accepted(connection: psycopg.Connection[Any], query: str) -> None:
+    """Quotes and comments make no difference."""
     assert opens(connection, query)
     assert not_one_select(query + " -- ") is None
 
 
 @pytest.mark.parametrize("query", REFUSED)
-def test_what_no_cursor_reads_is_refused(connection: psycopg.Connection[Any], query: str) -> None:
-    """With the word that makes it something else."""
+def test_other_queries_are_refused(connection: psycopg.Connection[Any], query: str) -> None:
+    """The message has the word because of which the query is refused."""
     assert not opens(connection, query)
     found = not_one_select(query)
     assert found
@@ -154,7 +154,7 @@ def test_what_no_cursor_reads_is_refused(connection: psycopg.Connection[Any], qu
 
 
 @pytest.mark.parametrize(
-    ("query", "place"),
+    ("query", "position"),
     [
         ("SELECT 1; SELECT 2", (1, 11)),
         ("-- a\nUPDATE t SET n = 1", (2, 1)),
@@ -162,11 +162,11 @@ def test_what_no_cursor_reads_is_refused(connection: psycopg.Connection[Any], qu
         ("SELECT 1 --\r\n  'a", (2, 3)),
     ],
 )
-def test_the_place_is_that_of_the_word(query: str, place: tuple[int, int]) -> None:
-    """Line and column, from 1."""
+def test_the_position_is_that_of_the_word(query: str, position: tuple[int, int]) -> None:
+    """Line and column count from 1."""
     found = not_one_select(query + ";")
     assert found
-    assert (found.line, found.column) == place
+    assert (found.line, found.column) == position
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_the_place_is_that_of_the_word(query: str, place: tuple[int, int]) -> No
 def test_a_limit_of_the_result_is_found(
     connection: psycopg.Connection[Any], query: str, word: str | None
 ) -> None:
-    """Not one of a part, nor one that limits nothing."""
+    """A limit of a subquery does not count, and neither does one that limits nothing."""
     assert opens(connection, query)
     found = limit_of(query)
     assert (found and found.message) == word

@@ -1,4 +1,4 @@
-"""Previews: what a sync would do, without doing it."""
+"""Previews: the operations of a sync, without sending them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_the_first_100_rows_of_every_query_are_mapped(database: Database) -> None:
-    """Rows, operations and what would be refused, of the beginning of each query."""
+    """A preview has the first rows of each query, their operations, and the rows that would be rejected."""
     people = "SELECT nullif(n, 3) AS id, 'p' || n AS name FROM generate_series(1, 5000) n; -- all of them"
     relationships = "SELECT 'a' AS id, 'b' AS object_id WHERE false"
     sync = Sync(
@@ -36,7 +36,7 @@ def test_the_first_100_rows_of_every_query_are_mapped(database: Database) -> Non
 
 
 def test_columns_have_the_types_of_the_query(database: Database) -> None:
-    """Also those that are read as text, and arrays."""
+    """This includes columns that are read as text, and arrays."""
     database.execute("CREATE TYPE plan AS ENUM ('free')")
     query = "SELECT 'x' AS object_id, 'free'::plan, ARRAY['free'::plan] AS plans, 1.5 AS price, now() AS at"
     (seen,) = preview(
@@ -51,8 +51,8 @@ def test_columns_have_the_types_of_the_query(database: Database) -> None:
     ]
 
 
-def test_columns_that_cannot_be_used_are_shown_with_what_mends_them(database: Database) -> None:
-    """`SELECT *` shows what there is, whatever has to be renamed."""
+def test_columns_that_cannot_be_used_are_shown_with_the_correction(database: Database) -> None:
+    """The rows of `SELECT *` are shown although columns must be renamed."""
     database.execute('CREATE TABLE people AS SELECT 1 AS "Id", 2 AS cio_id')
     (seen,) = preview(Sync(main=PeopleQuery(sql="SELECT * FROM people")), PostgresSource(database.connect))
     assert [column.name for column in seen.columns] == ["Id", "cio_id"]
@@ -63,8 +63,8 @@ def test_columns_that_cannot_be_used_are_shown_with_what_mends_them(database: Da
     assert seen.operations == []
 
 
-def test_a_query_without_columns_has_the_fault_of_a_missing_identifier(database: Database) -> None:
-    """Postgres takes such a query, so it is the columns that cannot be used."""
+def test_a_query_without_columns_has_no_identifier(database: Database) -> None:
+    """Postgres accepts this query, so its columns are the problem."""
     (seen,) = preview(
         Sync(main=PeopleQuery(sql="SELECT FROM generate_series(1, 2)")), PostgresSource(database.connect)
     )
@@ -72,8 +72,8 @@ def test_a_query_without_columns_has_the_fault_of_a_missing_identifier(database:
     assert "no column id or email" in seen.problem
 
 
-def test_long_rows_are_looked_at_up_to_a_limit_and_the_next_query_is_read(database: Database) -> None:
-    """A hundred of long documents would take gigabytes."""
+def test_a_preview_keeps_long_rows_up_to_a_limit(database: Database) -> None:
+    """A hundred long documents would need gigabytes. The next query is still read."""
     long = PeopleQuery(sql="SELECT n AS id, repeat('x', 900000) AS v FROM generate_series(1, 100) n")
     short = RelationshipsQuery(object_type_id="1", sql="SELECT 'a' AS id, 'b' AS object_id")
     first, second = preview(Sync(main=long, relationships=short), PostgresSource(database.connect))
@@ -83,7 +83,7 @@ def test_long_rows_are_looked_at_up_to_a_limit_and_the_next_query_is_read(databa
 
 
 def test_a_role_that_may_not_see_locks_gets_a_preview_without_warnings(database: Database) -> None:
-    """Where a server hides which tables a query reads, the types of their columns are not known."""
+    """If the server hides the tables that a query reads, the types of their columns are not known."""
     role = f"{database.name}_role"
     database.execute(f"CREATE TABLE t (id text, day date); CREATE ROLE {role} LOGIN PASSWORD 'p'")
     database.execute(f"GRANT SELECT ON t TO {role}; REVOKE SELECT ON pg_catalog.pg_locks FROM PUBLIC")
@@ -96,13 +96,13 @@ def test_a_role_that_may_not_see_locks_gets_a_preview_without_warnings(database:
 
 
 def test_a_query_that_postgres_refuses_is_an_error(database: Database) -> None:
-    """There is nothing to show then but Postgres's reason."""
+    """The preview is only the reason that Postgres gives."""
     with pytest.raises(QueryError, match="nowhere"):
         preview(Sync(main=PeopleQuery(sql="SELECT id FROM nowhere")), PostgresSource(database.connect))
 
 
 @pytest.mark.parametrize(
-    ("zone", "condition", "said"),
+    ("zone", "condition", "expected"),
     [
         ("UTC", "changed_on >= to_timestamp(1767225600)", ["changed_on: of type date"]),
         ("UTC", "t.changed_on > to_timestamp(1767225600)", ["changed_on: of type date"]),
@@ -119,22 +119,22 @@ def test_a_query_that_postgres_refuses_is_an_error(database: Database) -> None:
         ("Europe/Berlin", "true", []),
     ],
 )
-def test_comparisons_that_mean_something_else_are_warned_of(
-    database: Database, zone: str, condition: str, said: list[str]
+def test_a_preview_warns_about_comparisons_that_mean_something_else(
+    database: Database, zone: str, condition: str, expected: list[str]
 ) -> None:
-    """The types of columns are looked up in the tables that the query reads, also where it selects others."""
+    """The types come from the tables that the query reads, also for columns that it does not select."""
     database.execute(
         "CREATE TABLE t (id int, changed_on date, updated_at timestamp, moved_at timestamptz);"
         f"ALTER DATABASE {database.name} SET timezone = '{zone}'"
     )
     query = f"SELECT id FROM t WHERE {condition}"
     (seen,) = preview(Sync(main=PeopleQuery(sql=query)), PostgresSource(database.connect))
-    assert len(seen.warnings) == len(said)
-    assert all(warning.startswith(words) for warning, words in zip(seen.warnings, said, strict=True))
+    assert len(seen.warnings) == len(expected)
+    assert all(warning.startswith(words) for warning, words in zip(seen.warnings, expected, strict=True))
 
 
-def test_naive_columns_are_warned_of_where_the_zone_is_not_utc(database: Database) -> None:
-    """Also in domains and arrays of the result; the warning names the extra that says UTC."""
+def test_a_preview_warns_about_naive_columns_unless_the_zone_is_utc(database: Database) -> None:
+    """This includes domains and arrays. The warning has the setting of the connection that fixes it."""
     database.execute(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Tokyo'")
     query = "SELECT 1 AS id, now()::timestamp AS a, ARRAY[now()::timestamp] AS b, now() AS c"
     (seen,) = preview(Sync(main=PeopleQuery(sql=query)), PostgresSource(database.connect))

@@ -1,4 +1,4 @@
-"""Adding people to a manual segment, over real HTTP."""
+"""Adding people to a manual segment, over HTTP."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def sync(workspace: LocalWorkspace, database: Database, segment: int, sql: str) 
     return summary
 
 
-def test_accepted_people_are_added_by_the_identifier_they_were_imported_with(
+def test_accepted_people_are_added_with_their_identifier(
     workspace: LocalWorkspace, database: Database
 ) -> None:
-    """Whoever was rejected, by us or by Customer.io, is not in the segment; nobody is counted twice."""
+    """Rejected people are not added, and each person is counted once."""
     segment = find_segment(workspace.app(), segment_id=None, name="By their own identifier")
     summary = sync(
         workspace,
         database,
         segment,
         """
-        VALUES ('seg1', NULL, 'x'), ('seg1', NULL, 'again'), (NULL, 'Seg2@b.co', 'x'), (NULL, NULL, 'nobody'),
+        VALUES ('seg1', NULL, 'x'), ('seg1', NULL, 'again'), (NULL, 'Seg2@b.co', 'x'), (NULL, NULL, 'x'),
                ('seg4', NULL, repeat('x', 2000))
         """.replace("VALUES", "SELECT * FROM (VALUES")
         + ") AS t (id, email, note)",
@@ -52,8 +52,8 @@ def test_accepted_people_are_added_by_the_identifier_they_were_imported_with(
     assert (summary.added_to_segment, summary.rows_imported, summary.rows_failed) == (2, 3, 2)
 
 
-def test_many_people_go_a_thousand_a_request(workspace: LocalWorkspace, database: Database) -> None:
-    """2,500 people are three requests besides those that import them."""
+def test_a_request_adds_1000_people(workspace: LocalWorkspace, database: Database) -> None:
+    """2,500 people need three requests, besides those that import them."""
     segment = find_segment(workspace.app(), segment_id=None, name="Many")
     query = "SELECT 'many' || n AS id FROM generate_series(1, 2500) n"
     with workspace.client() as client:
@@ -67,7 +67,7 @@ def test_many_people_go_a_thousand_a_request(workspace: LocalWorkspace, database
 
 
 def test_people_of_relationships_are_not_added(workspace: LocalWorkspace, database: Database) -> None:
-    """The segment is for the people that were imported, not for those that they are related to."""
+    """Only people of the main query are added."""
     segment = find_segment(workspace.app(), segment_id=None, name="Only the main query")
     people = Sync(
         main=PeopleQuery(sql="SELECT 'main1' AS id"),
@@ -80,7 +80,7 @@ def test_people_of_relationships_are_not_added(workspace: LocalWorkspace, databa
 
 
 def test_a_segment_is_found_by_name_and_created_once(workspace: LocalWorkspace) -> None:
-    """Two syncs, or two runs, that name the same segment mean the same one."""
+    """Two runs with the same name of a segment use the same segment."""
     first = find_segment(workspace.app(), segment_id=None, name="Created once")
     assert find_segment(workspace.app(), segment_id=None, name="Created once") == first
     assert find_segment(workspace.app(), segment_id=first, name=None) == first
@@ -95,10 +95,10 @@ def test_a_segment_is_found_by_name_and_created_once(workspace: LocalWorkspace) 
         (None, "Twins", "more than one segment named 'Twins'"),
     ],
 )
-def test_a_segment_that_cannot_be_meant_is_refused(
+def test_a_segment_that_cannot_be_used_is_refused(
     workspace: LocalWorkspace, number: int | None, name: str | None, message: str
 ) -> None:
-    """Nothing is sent then: the run has not begun."""
+    """The error is raised before anything is sent."""
     if name == "Twins":
         for _ in range(2):
             workspace.app().create_segment("Twins")
@@ -109,30 +109,30 @@ def test_a_segment_that_cannot_be_meant_is_refused(
 def test_a_segment_that_customerio_refuses_is_a_configuration_error(
     workspace: LocalWorkspace, database: Database
 ) -> None:
-    """Without an App API key nobody knows before that segment 1 is data-driven."""
+    """Without an App API key, only Customer.io can reject a data-driven segment."""
     with pytest.raises(ConfigurationError, match="refuses to add people to segment 1"):
         sync(workspace, database, 1, "SELECT 'refused1' AS id")
 
 
-def test_a_wrong_app_key_says_where_to_look(workspace: LocalWorkspace) -> None:
-    """It is another key than that of the Track API."""
+def test_the_error_for_a_wrong_app_key_names_the_app_api_key(workspace: LocalWorkspace) -> None:
+    """The App API key is not the key of the Track API."""
     with pytest.raises(CredentialsError, match="App API key") as error:
         AppClient(api_key="wrong-wrong", base_url=workspace.emulator.url).segments()
     assert "wrong-wrong" not in str(error.value)
 
 
-def test_a_busy_workspace_is_asked_again(workspace: LocalWorkspace, database: Database) -> None:
-    """Adding to a segment is repeated like every other request."""
+def test_a_request_that_adds_people_is_repeated(workspace: LocalWorkspace, database: Database) -> None:
+    """A request that adds people is repeated like every other request."""
     segment = find_segment(workspace.app(), segment_id=None, name="Asked again")
     workspace.faults(schedule=[None, "429", "503"])
     assert sync(workspace, database, segment, "SELECT 'again1' AS id").added_to_segment == 1
     assert workspace.members(segment) == {"again1"}
 
 
-def test_people_with_unusual_names_are_added_letter_by_letter(
+def test_people_with_unusual_identifiers_are_added_unchanged(
     workspace: LocalWorkspace, database: Database
 ) -> None:
-    """Quotes, backslashes, brackets and control characters are nothing but themselves on the way."""
+    """Quotes, backslashes, brackets and control characters have no special meaning on the way."""
     names = ["O'Brien", 'seg "q" \\ \\n', "seg\ttab\x01\x7f", '["id","x"]', '{"seg": null}', "ünï 😀", "007"]
     addresses = ['"quoted,local"@seg.co', "jörg@seg.co"]
     database.execute("CREATE TABLE t (id text, email text)")

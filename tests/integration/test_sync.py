@@ -39,7 +39,7 @@ RunQuery: TypeAlias = Callable[..., "Run"]
 def test_every_row_arrives_and_is_counted(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """A run over many batches and lanes leaves each row's values in the workspace."""
+    """After a run with many batches and lanes, the workspace has the values of every row."""
     database.execute(
         "CREATE TABLE t AS SELECT 'e' || n AS id, 'v' || n AS v FROM generate_series(1, 20000) n"
     )
@@ -51,16 +51,16 @@ def test_every_row_arrives_and_is_counted(
 
 
 def test_a_query_without_rows_completes(run: RunQuery, workspace: LocalWorkspace) -> None:
-    """Nothing changed: no request, and the last sync time moves."""
+    """A run without rows sends no request, and moves the last sync time."""
     summary = run("SELECT 1 AS id WHERE false", workspace.client()).summary
     assert (summary.status, summary.requests, summary.rows_read) == (Status.COMPLETED, 0, 0)
     assert summary.next_last_sync_time > 0
 
 
-def test_with_a_fifth_of_the_answers_faulty_all_rows_arrive_in_order(
+def test_all_rows_arrive_in_order_when_a_fifth_of_the_requests_fail(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """Each person has many rows; the last one wins although requests are repeated, and counts are exact."""
+    """The last of many rows of each person wins although requests are repeated, and the counts are exact."""
     database.execute(
         "CREATE TABLE t AS SELECT n, 'p' || n % 5000 AS id, repeat('x', 50) AS filler"
         " FROM generate_series(1, 100000) n"
@@ -77,10 +77,10 @@ def test_with_a_fifth_of_the_answers_faulty_all_rows_arrive_in_order(
     }
 
 
-def test_rows_that_customerio_rejects_are_named_and_the_others_arrive(
+def test_rejected_rows_are_reported_and_the_others_arrive(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """Both kinds of refusal, ours and Customer.io's, carry the row's number and identifier."""
+    """Rejections by us and by Customer.io have the row index and the identifier."""
     database.execute(
         "CREATE TABLE t AS SELECT 'r' || n AS id, n, 'u' || n || '@b.co' AS email, 'v' AS v"
         " FROM generate_series(1, 5000) n;"
@@ -118,7 +118,7 @@ def test_rows_that_customerio_rejects_are_named_and_the_others_arrive(
 def test_a_query_that_cannot_be_used_sends_nothing(
     database: Database, run: RunQuery, workspace: LocalWorkspace, query: str, message: str
 ) -> None:
-    """Postgres's or our own reason is told; nothing reached the workspace, and the source is unchanged."""
+    """The error has the reason. Nothing is sent, and the source is unchanged."""
     database.execute(
         "CREATE TABLE t AS SELECT 1 AS id, 1 AS n;"
         "CREATE FUNCTION write() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (2, 2) RETURNING id'"
@@ -129,8 +129,8 @@ def test_a_query_that_cannot_be_used_sends_nothing(
     assert client.requests == 0
 
 
-def test_a_connection_that_makes_dicts_of_rows_works(database: Database, workspace: LocalWorkspace) -> None:
-    """Airflow's Postgres connections may choose another form of rows; the engine reads tuples."""
+def test_a_connection_with_another_row_factory_works(database: Database, workspace: LocalWorkspace) -> None:
+    """Connections of Airflow may return rows in another form. The engine reads tuples."""
     summary = Summary(0)
     sync = Sync(main=PeopleQuery(sql="SELECT 'dict' AS id, 1 AS n"))
     source = PostgresSource(lambda: psycopg.connect(database.uri, row_factory=dict_row))
@@ -138,8 +138,8 @@ def test_a_connection_that_makes_dicts_of_rows_works(database: Database, workspa
     assert summary.queries["people"].imported == 1
 
 
-def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> None:
-    """A restart of Postgres is worth another try; its password is not in the message."""
+def test_a_source_that_cannot_be_reached_is_transient(workspace: LocalWorkspace) -> None:
+    """Another attempt may succeed after a restart of Postgres. The password is not in the message."""
     source = PostgresSource(lambda: psycopg.connect("postgresql://u:secret-word@127.0.0.1:9/x"))
     with pytest.raises(SourceUnavailableError) as error:
         run_sync(
@@ -149,27 +149,27 @@ def test_a_source_that_is_not_there_is_transient(workspace: LocalWorkspace) -> N
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"password": "secret-word"}, "Correct the login and password"),
         ({"dbname": "nowhere"}, "Correct the connection's database"),
     ],
 )
-def test_a_source_that_knows_us_not_is_a_configuration_error(
-    database: Database, workspace: LocalWorkspace, change: dict[str, Any], said: str
+def test_a_source_that_refuses_the_connection_is_a_configuration_error(
+    database: Database, workspace: LocalWorkspace, change: dict[str, Any], message: str
 ) -> None:
-    """No second try makes a wrong password right; it is not in the message."""
+    """Another attempt does not correct a wrong password. The password is not in the message."""
     source = PostgresSource(lambda: psycopg.connect(database.uri, **change))
     sync = Sync(main=PeopleQuery(sql="SELECT 1 AS id"))
-    with pytest.raises(ConfigurationError, match=said) as error:
+    with pytest.raises(ConfigurationError, match=message) as error:
         run_sync(sync, source, workspace.client(), Rejections(), Summary(0))
     assert "secret-word" not in str(error.value)
 
 
-def test_a_backend_that_dies_in_the_middle_is_transient(
+def test_a_backend_that_is_terminated_is_transient(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """Postgres going away ends the run as one to be tried again; the summary tells what had been done."""
+    """A run whose connection ends in the middle can be tried again."""
     database.execute(
         "CREATE TABLE t AS SELECT n AS id, repeat('x', 900) AS v FROM generate_series(1, 50000) n"
     )
@@ -192,7 +192,7 @@ def test_a_backend_that_dies_in_the_middle_is_transient(
 def test_no_row_is_missed_by_transactions_that_commit_late(
     database: Database, workspace: LocalWorkspace
 ) -> None:
-    """Two hundred transactions stamp now() and commit in any order around ten syncs; none is lost."""
+    """Two hundred transactions write now() and commit in any order around ten syncs. No row is lost."""
     database.execute("CREATE TABLE t (id text PRIMARY KEY, updated_at timestamptz NOT NULL)")
     order = random.Random(11)  # noqa: S311 - a shuffle
     since = 0
@@ -240,7 +240,7 @@ def test_no_row_is_missed_by_transactions_that_commit_late(
 
 
 def test_a_long_transaction_holds_the_last_sync_time_back(database: Database) -> None:
-    """The next run looks back to the start of the oldest, less the second that rounding may cost."""
+    """The next run starts at the start of the oldest transaction, less one second for rounding."""
     with database.connect() as other:
         (start,) = other.execute("SELECT extract(epoch FROM now())").fetchone() or (0,)
         time.sleep(2.5)
@@ -249,7 +249,7 @@ def test_a_long_transaction_holds_the_last_sync_time_back(database: Database) ->
 
 
 def test_the_look_back_is_bounded(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """A transaction that somebody forgot does not make every run send everything; the log warns."""
+    """A forgotten transaction does not make every run send everything. The log has a warning."""
     with database.connect() as other:
         other.execute("SELECT 1")
         time.sleep(2.5)
@@ -263,7 +263,7 @@ def test_the_look_back_is_bounded(database: Database, caplog: pytest.LogCaptureF
 def test_a_role_that_cannot_see_others_takes_the_overlap(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where other roles hide their transactions, the default is subtracted, and the log names the GRANT."""
+    """If the role cannot see other transactions, the overlap is subtracted, and the log has the GRANT."""
     role = f"{database.name}_role"
     database.execute(
         f"CREATE ROLE {role} LOGIN PASSWORD 'p'; GRANT CONNECT ON DATABASE {database.name} TO {role}"
@@ -304,18 +304,18 @@ def test_all_chunks_come_from_one_snapshot(database: Database) -> None:
         "tab\there",
     ],
 )
-def test_ids_and_values_arrive_letter_by_letter(
+def test_ids_and_values_arrive_unchanged(
     database: Database, run: RunQuery, workspace: LocalWorkspace, id_: str
 ) -> None:
-    """Nothing on the way reads quotes, backslashes, braces or percent signs as anything but themselves."""
+    """Quotes, backslashes, braces and percent signs have no special meaning on the way."""
     database.execute("CREATE TABLE t (id text, name text)")
     database.connection.execute("INSERT INTO t VALUES (%s, %s)", [id_, id_])
     assert run("SELECT * FROM t", workspace.client()).summary.rows_imported == 1
     assert workspace.attributes([id_])[id_]["name"] == id_
 
 
-def test_an_id_is_an_id_whatever_it_looks_like(run: RunQuery, workspace: LocalWorkspace) -> None:
-    """The column says who is meant: an address or Customer.io's own number in `id` is not taken for one."""
+def test_an_id_may_look_like_another_identifier(run: RunQuery, workspace: LocalWorkspace) -> None:
+    """The column decides: an id that looks like an address, or like Customer.io's own id, is still an id."""
     query = "SELECT * FROM (VALUES ('id@looks.co', 1), ('cio_a3000001', 2), ('1e5', 3), ('007', 4)) v (id, n)"
     assert run(query, workspace.client()).summary.rows_imported == 4
     found = workspace.attributes(["id@looks.co", "cio_a3000001", "1e5", "007"])
@@ -329,16 +329,16 @@ def test_an_id_is_an_id_whatever_it_looks_like(run: RunQuery, workspace: LocalWo
 
 
 def test_the_number_0_is_an_id(run: RunQuery, workspace: LocalWorkspace) -> None:
-    """Of zero, false and nothing, only nothing is no identifier."""
+    """The number 0 is an id, and only NULL is not."""
     assert run("SELECT 0 AS id, 0 AS n, false AS f", workspace.client()).summary.rows_imported == 1
     person = workspace.attributes(["0"])["0"]
     assert (person["n"], person["f"]) == ("0", "false")
 
 
-def test_a_role_that_may_only_read_its_tables_is_enough(
+def test_a_role_needs_select_on_the_tables_of_the_query_only(
     database: Database, workspace: LocalWorkspace
 ) -> None:
-    """SELECT on what the query reads is all that a sync needs; what the role may not read is named."""
+    """SELECT is enough. An error has the name of a table that the role may not read."""
     role = f"{database.name}_reader"
     database.execute(
         "CREATE TABLE t AS SELECT 'ro' || n AS id FROM generate_series(1, 3) n; CREATE TABLE private ();"
@@ -361,17 +361,17 @@ def test_a_role_that_may_only_read_its_tables_is_enough(
 
 
 def test_a_query_is_run_once(database: Database, run: RunQuery, workspace: LocalWorkspace) -> None:
-    """Also one with a column that is read as text, which is declared twice: that only plans it."""
+    """A query with a column that is read as text is planned twice and executed once."""
     database.execute("LISTEN ran")
-    told = "pg_notify('ran', clock_timestamp()::text)::text AS told"
-    run(f"SELECT 'once' AS id, '1 day'::interval AS span, {told}", workspace.client())
+    notify = "pg_notify('ran', clock_timestamp()::text)::text AS notified"
+    run(f"SELECT 'once' AS id, '1 day'::interval AS span, {notify}", workspace.client())
     assert len(list(database.connection.notifies(timeout=1))) == 1
 
 
-def test_order_and_limit_of_a_query_hold(
+def test_order_and_limit_of_a_query_are_kept(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """Also where the query stands inside another one that reads a column as text: the last row wins."""
+    """This includes queries with a column that is read as text, which become subqueries."""
     database.execute(
         "CREATE TABLE t AS SELECT n, n * interval '1 day' AS span FROM generate_series(1, 500) n"
     )
@@ -381,10 +381,10 @@ def test_order_and_limit_of_a_query_hold(
     assert (person["n"], person["span"]) == ("498", "498 days")
 
 
-def test_waiting_for_customerio_is_not_idling(
+def test_a_source_does_not_end_a_run_that_waits_for_customerio(
     database: Database, run: RunQuery, workspace: LocalWorkspace
 ) -> None:
-    """A source that ends idle transactions soon does not end a run that Customer.io holds up."""
+    """This includes a server that soon ends transactions that are idle."""
     database.execute(
         f"ALTER DATABASE {database.name} SET idle_in_transaction_session_timeout = '200ms';"
         "CREATE TABLE t AS SELECT 'w' || n AS id, repeat('x', 900) AS v FROM generate_series(1, 10000) n"
@@ -394,8 +394,8 @@ def test_waiting_for_customerio_is_not_idling(
     assert (done.summary.status, done.summary.rows_imported) == (Status.COMPLETED, 10000)
 
 
-def test_a_run_leaves_the_collector_of_cycles_as_it_was(run: RunQuery, workspace: LocalWorkspace) -> None:
-    """A script goes on as it began, also after a run that failed."""
+def test_a_run_restores_the_settings_of_garbage_collection(run: RunQuery, workspace: LocalWorkspace) -> None:
+    """The settings are restored after a run that failed, too."""
     usual = gc.get_threshold()
     gc.set_threshold(701, 11, 12)
     try:
@@ -428,10 +428,10 @@ class Replica(LocalPostgres):
         super()._start(files)
 
 
-def test_a_replica_is_read_by_the_clock_of_what_it_has_replayed(
+def test_on_a_replica_the_last_sync_time_is_that_of_the_last_replayed_commit(
     postgres: LocalPostgres, database: Database, workspace: LocalWorkspace, tmp_path: Path
 ) -> None:
-    """It spares the main server; the next last sync time is that of the last commit, less the overlap."""
+    """The next last sync time is the time of the last commit on the replica, less the overlap."""
     database.execute("CREATE TABLE t AS SELECT 'replica' || n AS id FROM generate_series(1, 3) n")
     with Replica(tmp_path, postgres) as replica:
         port = replica.port

@@ -84,7 +84,7 @@ def test_people_of_relationships_can_be_identified_by_email() -> None:
     (operation,) = mapped(query, columns, [("A@b.co", "acme")])
     assert operation["identifiers"] == {"email": "A@b.co"}
     assert operation["cio_relationships"] == [{"identifiers": {"object_type_id": "1", "object_id": "acme"}}]
-    assert rejected(query, columns, ("nobody", "acme")).field == "identifiers.email"
+    assert rejected(query, columns, ("invalid", "acme")).field == "identifiers.email"
 
 
 @pytest.mark.parametrize("value", [True, 1, "1", "t", "true", "TRUE"])
