@@ -1,1 +1,1 @@
-"""How fast is it, side by side with what one would use instead."""
+"""Benchmarks, compared with what one would use instead."""

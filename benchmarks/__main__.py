@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other."""
+"""Run all benchmarks."""
 
 from benchmarks import emulator, parsing, people, reading
 

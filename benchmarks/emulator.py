@@ -1,7 +1,7 @@
-"""How many operations a second the emulator takes: counted only, and stored as people with ten attributes.
+"""Operations per second of the emulator: only counted, and stored as people with ten attributes.
 
-Run with ``python -m benchmarks.emulator``. Bodies are built before the clock starts, so only sending them and
-the emulator's own work are measured; both share the machine.
+Run with ``python -m benchmarks.emulator``. Request bodies are built before the clock starts, so that only
+sending and the emulator's own work are measured. Both share the machine.
 """
 
 import json
@@ -19,7 +19,7 @@ BATCH_BYTES = 490_000
 
 
 def person(number: int) -> str:
-    """An identify operation with ten attributes."""
+    """Return an identify operation with ten attributes, as JSON."""
     attributes = {
         "email": f"person{number}@example.org",
         "first_name": f"First{number % 997}",
@@ -42,7 +42,11 @@ def person(number: int) -> str:
 
 
 def batches(first: int) -> Iterator[tuple[bytes, int]]:
-    """Bodies just under the limit and the number of operations in each, of people from number `first`."""
+    """Yield request bodies just below the size limit, each with its number of operations.
+
+    Args:
+        first: Number of the first person.
+    """
     number = first
     for _ in range(BATCHES):
         operations: list[str] = []
@@ -55,7 +59,7 @@ def batches(first: int) -> Iterator[tuple[bytes, int]]:
 
 
 def speed(emulator: EmulatorProcess, first: int) -> float:
-    """Operations a second of one round."""
+    """Return the operations per second of one round."""
     bodies = list(batches(first))
     with requests.Session() as session:
         session.auth = emulator.auth

@@ -1,7 +1,7 @@
-"""A million people of ten columns, from Postgres into a workspace that only counts.
+"""A million people with ten columns, from Postgres to a workspace that only counts.
 
-Each contender runs in a process of its own, one after the other and in rounds, so that noise of the machine
-reaches all of them. Memory is the peak of its process above what it takes when it is ready to begin.
+Contenders run in separate processes, in alternating rounds, so that noise of the machine affects all of them.
+Memory is the peak of the process above its memory before it starts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FROM generate_series(1, %d) AS n
 
 
 def engine(uri: str, site_id: str, api_key: str, base_url: str) -> int:
-    """Import with the engine; returns the rows that were accepted."""
+    """Import with the engine, and return the number of accepted rows."""
     summary = Summary(0)
     with TrackClient(
         site_id=site_id, api_key=api_key, base_url=base_url, max_requests_per_second=1000
@@ -48,8 +48,8 @@ def engine(uri: str, site_id: str, api_key: str, base_url: str) -> int:
 
 
 def hand_written_loop(uri: str, site_id: str, api_key: str, base_url: str) -> int:
-    """Import with a loop as one writes it: rows as dicts, `json.dumps`, one request after the other."""
-    import json  # noqa: PLC0415 - not to count as memory of the others
+    """Import with a simple loop: rows as dicts, `json.dumps`, one request after the other."""
+    import json  # noqa: PLC0415 - its memory must not count for the engine
     from decimal import Decimal  # noqa: PLC0415
 
     import requests  # noqa: PLC0415
@@ -88,20 +88,20 @@ CONTENDERS = {"engine": engine, "hand-written loop": hand_written_loop}
 
 
 def _mib(field: str) -> float:
-    """Read this process's memory; getrusage would tell the parent's until the child has grown past it."""
+    """Return a figure of this process's memory in MiB. getrusage can return the parent's peak instead."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) / 1024
 
 
 def contend(name: str, *arguments: str) -> None:
-    """Run one contender and print seconds and MiB; called in a process of its own."""
+    """Run one contender in this process, and print seconds and MiB."""
     idle = _mib("VmRSS")
     start = time.perf_counter()
     imported = CONTENDERS[name](*arguments)
     seconds = time.perf_counter() - start
     if imported != ROWS:
         raise SystemExit(f"{name} imported {imported} rows instead of {ROWS}")
-    print(seconds, _mib("VmHWM") - idle)  # noqa: T201 - the parent reads it
+    print(seconds, _mib("VmHWM") - idle)  # noqa: T201 - the parent process reads it
 
 
 def main() -> None:

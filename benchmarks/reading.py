@@ -1,7 +1,7 @@
-"""How a cursor is read fastest: large fetches, small ones, or one FETCH in pieces as they arrive.
+"""Ways to read a cursor: large fetches, small fetches, and fetches that are streamed in pieces.
 
-Run with ``python -m benchmarks.reading``. Only reading is measured, with the loaders of a run; every way in
-turn, several rounds.
+Run with ``python -m benchmarks.reading``. Only reading is measured, with the loaders of a run, in alternating
+rounds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FROM generate_series(1, 300000) n
 
 
 def fetches(connection: psycopg.Connection, rows: int) -> int:
-    """Fetch so many rows at once, as a result that is held as a whole."""
+    """Fetch this number of rows at once, as one result in memory. Returns the number of all rows."""
     cursor = connection.cursor(name="people", binary=True)
     cursor.execute("SELECT * FROM people")
     count = 0
@@ -43,7 +43,7 @@ def fetches(connection: psycopg.Connection, rows: int) -> int:
 
 
 def pieces(connection: psycopg.Connection, rows: int) -> int:
-    """Fetch 2,000 rows at once, and take them in pieces of so many as they arrive."""
+    """Fetch 2,000 rows at once, streamed in pieces of this number of rows. Returns the number of all rows."""
     connection.execute("DECLARE people NO SCROLL CURSOR FOR SELECT * FROM people")
     cursor = connection.cursor(binary=True)
     count = 0
@@ -62,7 +62,7 @@ WAYS: dict[str, tuple[Callable[[psycopg.Connection, int], int], int]] = {
 
 
 def main() -> None:
-    """Print microseconds of CPU and of the clock for a row, medians of several rounds."""
+    """Print microseconds per row, of CPU and of the clock: medians of several rounds."""
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
     with LocalPostgres(Path(tempfile.mkdtemp())) as postgres:
         with postgres.connect() as connection:
@@ -75,7 +75,7 @@ def main() -> None:
                     if way(connection, rows) != ROWS:
                         raise RuntimeError(f"{name} did not read every row")
                     figures[name].append((time.process_time() - cpu, time.perf_counter() - clock))
-    table = Table("", "µs of CPU a row", "µs a row", title=f"{ROWS:,} rows of 10 columns")
+    table = Table("", "µs of CPU per row", "µs per row", title=f"{ROWS:,} rows of 10 columns")
     for name, measured in figures.items():
         medians = (statistics.median(times) / ROWS * 1e6 for times in zip(*measured, strict=True))
         table.add_row(name, *(f"{median:.2f}" for median in medians))

@@ -1,4 +1,4 @@
-"""``python -m torture [scenario ...] [--seed N] [--short]``: runs scenarios, prints a line for each."""
+"""``python -m torture [scenario ...] [--seed N] [--short]``: run scenarios and print a line for each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCENARIOS = (
     "storm",
     "mutants",
 )
-#: Where the logs of a scenario that failed are kept.
+#: Folder for the logs of failed scenarios.
 _LOGS = Path(__file__).parent.parent / ".torture"
 
 
@@ -44,14 +44,14 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
     parser.add_argument(
-        "scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(SCENARIOS)}; all by default"
+        "scenarios", nargs="*", metavar="scenario", help=f"one of {', '.join(SCENARIOS)}; all by default"
     )
-    parser.add_argument("--seed", type=int, default=1, help="decides on what is left to chance (%(default)s)")
-    parser.add_argument("--short", action="store_true", help="the forms that take seconds")
+    parser.add_argument("--seed", type=int, default=1, help="seed of all random choices (%(default)s)")
+    parser.add_argument("--short", action="store_true", help="run the short forms, which take seconds")
     arguments = parser.parse_args()
     if unknown := set(arguments.scenarios) - {*SCENARIOS}:
-        parser.error(f"unknown scenario {', '.join(sorted(unknown))}: choose from {', '.join(SCENARIOS)}")
-    logging.disable(logging.WARNING)  # a run under faults logs each of them
+        parser.error(f"unknown scenario: {', '.join(sorted(unknown))}. Choose from {', '.join(SCENARIOS)}")
+    logging.disable(logging.WARNING)  # a run logs every fault
     results = [
         _run(name, seed=arguments.seed, short=arguments.short) for name in arguments.scenarios or SCENARIOS
     ]
@@ -60,28 +60,28 @@ def main() -> int:
 
 @contextmanager
 def _stderr_in(file: Path) -> Iterator[None]:
-    """Keep what processes write when they are damaged, such as tracebacks of the emulator."""
+    """Redirect stderr to a file, with the tracebacks that damaged processes write."""
     sys.stderr.flush()
-    usual = os.dup(2)
+    original = os.dup(2)
     with file.open("wb") as log:
         os.dup2(log.fileno(), 2)
     try:
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(usual, 2)
-        os.close(usual)
+        os.dup2(original, 2)
+        os.close(original)
 
 
 def _run(name: str, *, seed: int, short: bool) -> bool:
-    """Run a scenario, print its line, and say whether every promise held."""
+    """Run a scenario and print its line. Returns whether every promise held."""
     _LOGS.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-", dir=_LOGS))
     started = time.monotonic()
     try:
         with _stderr_in(folder / "stderr.log"):
             figures = importlib.import_module(f"torture.{name}").run(Trial(seed, short, folder))
-    except Exception as error:  # noqa: BLE001 - the other scenarios run all the same
+    except Exception as error:  # noqa: BLE001 - the other scenarios still run
         if not isinstance(error, BrokenPromiseError):
             traceback.print_exc()
         print(

@@ -1,8 +1,7 @@
-"""Every kind of fault of the API: at 1 % of requests, at 20 %, in bursts, and one that does not end.
+"""All kinds of API faults: at 1 % of the requests, at 20 %, in bursts, and one fault that does not end.
 
 Each run imports all rows again. Afterwards every row in the workspace equals the source, the report has each
-row that Customer.io refused once, the counts add up, and the last sync time has moved only if nothing was
-refused.
+rejected row once, the counts are correct, and the last sync time has moved only if no row was rejected.
 """
 
 from __future__ import annotations
@@ -22,32 +21,32 @@ from airflow_provider_cio.errors import TransientError
 from airflow_provider_cio.track import backoff
 from local.postgres import LocalPostgres
 from torture.scenario import BrokenPromiseError, expect
-from torture.workspace import Workspace
+from torture.workspace import FaultyWorkspace
 
 if TYPE_CHECKING:
     from torture.scenario import Trial
 
-#: All of them pass by themselves.
+#: All kinds of faults. A repeated request succeeds after each of them.
 KINDS = [kind for group in (Status, Page, Body, Lost, Raw) for kind in get_args(group)]
-#: Where each run starts; the next run starts elsewhere only if this one imported everything.
+#: The last sync time of each run. It moves only if the run imports all rows.
 _LAST_SYNC_TIME = 7
-#: Seconds that the client waits for an answer, and that a slow or missing one takes: longer than that.
+#: Seconds that the client waits for a response, and the longer time that a slow response takes.
 _TIMEOUT = 1.0
 _SLOW = 3.0
-#: Requests are a fifth of their usual size, so that there are five times as many, and repeated sooner.
+#: Requests have a fifth of their usual size, so there are five times as many. They are repeated sooner.
 _BATCH_BYTES = 100_000
 _FIRST_BACKOFF = 0.1
-#: Seconds for which a request is repeated: longer than any burst, and short for the fault that does not end.
+#: Seconds for which a request is repeated: longer than any burst, and short for a fault that does not end.
 _RETRY_FOR = 300.0
 _RETRY_FOR_IN_VAIN = 2.0
-#: Entries of a schedule: more than there are requests.
+#: Number of entries in a schedule of faults: more than there are requests.
 _ENTRIES = 10_000
-#: A longer burst may hit one request again and again, whose waits become longer each time.
+#: Lengths of a burst. A longer burst could hit one request so often that its backoff exceeds the time limit.
 _BURST = range(2, 7)
-#: Every so manieth row is refused by Customer.io: its value has more than 1,000 bytes.
-_REFUSED = 499
+#: Customer.io rejects every 499th row: its value has more than 1,000 bytes.
+_REJECTED_EVERY = 499
 
-#: Rows are wide, so that there are many requests.
+#: Rows are wide, so there are many requests.
 _FILLERS = 5
 _TABLE = """
 CREATE TABLE people AS SELECT 'p' || n AS id, n AS number, 0 AS round, 'é' AS text, {fillers}
@@ -59,36 +58,36 @@ _NAMES = ("id", "number", "round", "text", *(f"filler_{number}" for number in ra
 
 @dataclass
 class _Round:
-    """One run and what it meets.
+    """One run and its faults.
 
     Args:
-        name: What a line of figures calls it.
-        rate: The share of requests that meet a fault.
-        burst: How many requests in a row meet the same one.
-        refused: Whether there are rows that Customer.io refuses.
+        name: Name in the figures.
+        rate: Share of the requests that have a fault.
+        burst: Number of successive requests with the same fault.
+        rejected: Whether Customer.io rejects some rows.
     """
 
     name: str
     rate: float
     burst: range = range(1, 2)
-    refused: bool = True
+    rejected: bool = True
 
 
 _ROUNDS = (
     _Round("1 %", 0.01),
     _Round("20 %", 0.2),
-    _Round("bursts", 0.2, _BURST, refused=False),
+    _Round("bursts", 0.2, _BURST, rejected=False),
 )
 
 
 def run(trial: Trial) -> str:
-    """Import all rows through faults, and then through one that does not end."""
+    """Import all rows while requests fail, and then with a fault that does not end."""
     chance = random.Random(trial.seed)
     rows = trial.scale(50_000, 2_000)
     figures = []
     with (
         LocalPostgres(trial.folder) as postgres,
-        Workspace() as workspace,
+        FaultyWorkspace() as workspace,
         patch.object(lanes, "BATCH_BYTES", _BATCH_BYTES),
         patch.object(backoff, "FIRST_BACKOFF", _FIRST_BACKOFF),
     ):
@@ -104,9 +103,9 @@ def run(trial: Trial) -> str:
 
 
 def _import(
-    each: _Round, number: int, postgres: LocalPostgres, workspace: Workspace, chance: random.Random
+    each: _Round, number: int, postgres: LocalPostgres, workspace: FaultyWorkspace, chance: random.Random
 ) -> str:
-    expected, refused = _change(postgres, number, each)
+    expected, rejected = _change(postgres, number, each)
     workspace.fail(schedule=_schedule(each, chance))
     summary, rejections = Summary(_LAST_SYNC_TIME), Rejections()
     with workspace.client(timeout=_TIMEOUT, retry_for=_RETRY_FOR) as client:
@@ -116,25 +115,27 @@ def _import(
     counts = summary.queries["people"]
     expect(
         (counts.read, counts.imported, counts.failed)
-        == (len(expected) + len(refused), len(expected), len(refused)),
-        f"{each.name}: counted {counts}, but {len(expected)} rows are good and {len(refused)} are refused",
+        == (len(expected) + len(rejected), len(expected), len(rejected)),
+        f"{each.name}: counted {counts} instead of {len(expected)} imported, {len(rejected)} failed",
     )
     reported = sorted(rejection.identifier for rejection in rejections)
     expect(
-        reported == sorted(refused),
-        f"{each.name}: the report has {len(reported)} rows, {len(refused)} were refused",
+        reported == sorted(rejected),
+        f"{each.name}: the report has {len(reported)} rows instead of {len(rejected)}",
     )
     moved = summary.next_last_sync_time != summary.last_sync_time
-    expect(moved != each.refused, f"{each.name}: the last sync time {'moved' if moved else 'stayed'}")
+    expect(moved != each.rejected, f"{each.name}: the last sync time {'moved' if moved else 'stayed'}")
     _compare(each.name, expected, workspace)
     faults = sum(met.values()) - met.get("healthy", 0)
     kinds = len({*met} - {"healthy"})
-    return f"{each.name}: {summary.requests:,} requests met {faults:,} faults of {kinds} kinds"
+    return f"{each.name}: {summary.requests:,} requests, {faults:,} faults of {kinds} kinds"
 
 
-def _import_in_vain(number: int, postgres: LocalPostgres, workspace: Workspace, chance: random.Random) -> str:
-    """Let the API fail after some requests, for good: what was counted as imported is there."""
-    expected, _ = _change(postgres, number, _Round("no end", 1, refused=False))
+def _import_in_vain(
+    number: int, postgres: LocalPostgres, workspace: FaultyWorkspace, chance: random.Random
+) -> str:
+    """Let the API fail for good after some requests. All rows counted as imported must arrive."""
+    expected, _ = _change(postgres, number, _Round("no end", 1, rejected=False))
     kind = chance.choice(["503", "html", "reset", "bad_gzip"])
     workspace.fail(schedule=[None] * chance.randint(1, 4) + [{"kind": kind, "applied": False}] * _ENTRIES)
     summary = Summary(_LAST_SYNC_TIME)
@@ -144,7 +145,9 @@ def _import_in_vain(number: int, postgres: LocalPostgres, workspace: Workspace, 
     except TransientError:
         pass
     else:
-        raise BrokenPromiseError(f"no end: a run through nothing but {kind} ended as {summary.status}")
+        raise BrokenPromiseError(
+            f"no end: a run with the fault {kind} at every request ended as {summary.status}"
+        )
     workspace.fail()
     expect(
         summary.status is RunStatus.FAILED and summary.next_last_sync_time == _LAST_SYNC_TIME,
@@ -152,8 +155,8 @@ def _import_in_vain(number: int, postgres: LocalPostgres, workspace: Workspace, 
     )
     arrived = sum(person["round"] == str(number) for person in workspace.people(expected).values())
     counted = summary.rows_imported
-    expect(counted <= arrived, f"no end: counted {counted} rows as imported, and {arrived} have arrived")
-    return f"no end: {kind}, {counted:,} rows counted, {arrived:,} arrived"
+    expect(counted <= arrived, f"no end: {counted} rows were counted as imported, but {arrived} have arrived")
+    return f"no end: {kind}, {counted:,} rows counted as imported, {arrived:,} arrived"
 
 
 def _source(postgres: LocalPostgres) -> PostgresSource:
@@ -161,16 +164,16 @@ def _source(postgres: LocalPostgres) -> PostgresSource:
 
 
 def _schedule(each: _Round, chance: random.Random) -> list[dict[str, Any] | None]:
-    """Deal out faults: all kinds come once before one comes twice."""
+    """Return a random schedule of faults. Each kind is used once before any kind is used again."""
     schedule: list[dict[str, Any] | None] = []
-    deck: list[str] = []
+    unused: list[str] = []
     while len(schedule) < _ENTRIES:
         if chance.random() >= each.rate / chance.choice(each.burst):
             schedule.append(None)
             continue
-        if not deck:
-            deck = chance.sample(KINDS, len(KINDS))
-        fault = {"kind": deck.pop(), "seconds": _SLOW, "applied": chance.random() < 0.5}  # noqa: PLR2004
+        if not unused:
+            unused = chance.sample(KINDS, len(KINDS))
+        fault = {"kind": unused.pop(), "seconds": _SLOW, "applied": chance.random() < 0.5}  # noqa: PLR2004
         schedule += [fault] * chance.choice(each.burst)
     return schedule
 
@@ -178,22 +181,28 @@ def _schedule(each: _Round, chance: random.Random) -> list[dict[str, Any] | None
 def _change(
     postgres: LocalPostgres, number: int, each: _Round
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Change every row; say what the workspace should hold afterwards, and which rows it refuses."""
+    """Change every row.
+
+    Returns:
+        The expected people of the workspace by id, and the ids of the rows that Customer.io rejects.
+    """
     with postgres.connect() as connection:
-        refused = f"number % {_REFUSED} = 0" if each.refused else "false"
+        rejected = f"number % {_REJECTED_EVERY} = 0" if each.rejected else "false"
         connection.execute(
             f"UPDATE people SET round = {number},"
-            f" text = repeat('é', CASE WHEN {refused} THEN 501 ELSE 1 END)".encode()
+            f" text = repeat('é', CASE WHEN {rejected} THEN 501 ELSE 1 END)".encode()
         )
         rows = connection.execute(_QUERY.encode()).fetchall()
     people = {row[0]: dict(zip(_NAMES, map(str, row), strict=True)) for row in rows}
-    wrong = [id_ for id_, person in people.items() if len(person["text"]) > 1]
-    return {id_: person for id_, person in people.items() if id_ not in {*wrong}}, wrong
+    too_long = [id_ for id_, person in people.items() if len(person["text"]) > 1]
+    return {id_: person for id_, person in people.items() if id_ not in {*too_long}}, too_long
 
 
-def _compare(name: str, expected: dict[str, dict[str, str]], workspace: Workspace) -> None:
+def _compare(name: str, expected: dict[str, dict[str, str]], workspace: FaultyWorkspace) -> None:
     found = workspace.people(expected)
     for person in found.values():
         person.pop("cio_id", None)
     different = [id_ for id_, person in expected.items() if found.get(id_) != person]
-    expect(not different, f"{name}: {len(different)} rows differ from the source, such as {different[:5]}")
+    expect(
+        not different, f"{name}: {len(different)} rows differ from the source, for example {different[:5]}"
+    )

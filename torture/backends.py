@@ -1,7 +1,7 @@
-"""Backends of Postgres that are terminated at random moments of runs.
+"""Postgres backends that are terminated at random moments of runs.
 
-Each run that is hit ends as transient and leaves the last sync time where it was. The run after it imports
-everything; at the end the workspace equals the source.
+A run that loses its backend raises a transient error and does not move the last sync time. The next run
+imports all rows. At the end the workspace equals the source.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from airflow_provider_cio.errors import SourceUnavailableError
 from local.postgres import LocalPostgres
 from local.processes import wait_until
 from torture.scenario import BrokenPromiseError, expect
-from torture.workspace import Workspace
+from torture.workspace import FaultyWorkspace
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from torture.scenario import Trial
 
-#: Runs that may end before their backend is hit, for each one that is hit.
+#: Runs that may end before their backend is terminated, for each run that loses its backend.
 _LATE_RUNS = 5
 _SHORTER, _LONGER = 0.8, 1.2
 _NAME = "torture"
@@ -41,10 +41,14 @@ _TERMINATE = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE appl
 
 
 def run(trial: Trial) -> str:
-    """Terminate backends until so many runs were hit."""
+    """Terminate backends until enough runs have lost theirs."""
     chance = random.Random(trial.seed)
     rows, kills = trial.scale(20_000, 5_000), trial.scale(40, 5)
-    with LocalPostgres(trial.folder) as postgres, Workspace() as workspace, postgres.connect() as connection:
+    with (
+        LocalPostgres(trial.folder) as postgres,
+        FaultyWorkspace() as workspace,
+        postgres.connect() as connection,
+    ):
         connection.execute(
             f"CREATE TABLE people AS SELECT 'b' || n AS id, 0 AS round, repeat(n::text || ' ', 150) AS text,"
             f" repeat('x', 1000) AS a, repeat('y', 1000) AS b, repeat('z', 1000) AS c,"
@@ -55,7 +59,8 @@ def run(trial: Trial) -> str:
         hit = late = 0
         while hit < kills:
             expect(
-                late <= kills * _LATE_RUNS, f"{late} runs ended before their backend was hit, {hit} did not"
+                late <= kills * _LATE_RUNS,
+                f"{late} runs ended before their backend was terminated, and only {hit} lost it",
             )
             connection.execute("UPDATE people SET round = round + 1, updated_at = now()")
             before = victim.last_sync_time
@@ -65,22 +70,22 @@ def run(trial: Trial) -> str:
                 continue
             hit += 1
             longest *= _LONGER
-            expect(victim.last_sync_time == before, "a run that was hit moved the last sync time")
+            expect(victim.last_sync_time == before, "a run that lost its backend moved the last sync time")
             summary = victim.run()
-            expect(summary.status is Status.COMPLETED, f"the run after it: {summary.status}")
-            expect(summary.rows_imported == rows, f"the run after it imported {summary.rows_imported:,} rows")
+            expect(summary.status is Status.COMPLETED, f"the next run ended as {summary.status}")
+            expect(summary.rows_imported == rows, f"the next run imported {summary.rows_imported:,} rows")
         expected = connection.execute("SELECT id, round::text, text FROM people").fetchall()
         found = workspace.people(id_ for id_, _, _ in expected)
         wrong = [id_ for id_, *values in expected if [found[id_]["round"], found[id_]["text"]] != values]
-        expect(not wrong, f"{len(wrong)} rows differ from the source, such as {wrong[:5]}")
+        expect(not wrong, f"{len(wrong)} rows differ from the source, for example {wrong[:5]}")
     return (
-        f"{rows:,} rows, {hit} runs lost their backend ({late} had read all rows before), each was transient"
-        " and each next one Completed; 0 rows differ"
+        f"{rows:,} rows, {hit} runs lost their backend ({late} had read all rows before);"
+        " each raised a transient error, and each next run Completed; 0 rows differ"
     )
 
 
 def _hit(victim: _Victim, connection: psycopg.Connection[Any], delay: float) -> bool:
-    """Run, terminate the backend after a while, and say whether the run was hit."""
+    """Run the sync and terminate its backend after a delay. Returns whether the run lost its backend."""
     with ThreadPoolExecutor(1) as threads:
         running: Future[Summary] = threads.submit(victim.run)
         wait_until(
@@ -101,21 +106,21 @@ def _hit(victim: _Victim, connection: psycopg.Connection[Any], delay: float) -> 
             return True
         except Exception as error:
             raise BrokenPromiseError(
-                f"a run that was hit raised {error!r}, which is not transient"
+                f"a run that lost its backend raised {error!r}, which is not transient"
             ) from error
     return False
 
 
 class _Victim:
-    """A sync, and what Airflow remembers for it."""
+    """A sync with its last sync time."""
 
-    def __init__(self, postgres: LocalPostgres, workspace: Workspace) -> None:
+    def __init__(self, postgres: LocalPostgres, workspace: FaultyWorkspace) -> None:
         self._source = PostgresSource(lambda: psycopg.connect(postgres.uri, application_name=_NAME))
         self._workspace = workspace
         self.last_sync_time = 0
 
     def run(self) -> Summary:
-        """Run it once; store the last sync time if the run came to its end."""
+        """Run the sync once, and store the next last sync time."""
         since = self.last_sync_time
         sync = Sync(
             main=PeopleQuery(

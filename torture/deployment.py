@@ -19,7 +19,7 @@ globals().update(build_dags(Path(__file__).parent / "syncs"))
 """
 _ENVIRONMENT = {
     "AIRFLOW__CUSTOMERIO__APPLY_WAIT": "0",
-    # A killed task is noticed by its missing heartbeats. Airflow's defaults take minutes for that.
+    # Airflow detects a killed task by its missing heartbeats. With the defaults, this takes minutes.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "10",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
@@ -34,11 +34,11 @@ def deployed(
     *,
     prelude: str = "",
 ) -> Iterator[LocalAirflow]:
-    """Run an Airflow with these specs, by the id of their DAG.
+    """Run an Airflow with these specs. All of their DAGs are un-paused.
 
     Args:
-        folder: Where its files go.
-        specs: DAG id to YAML. All DAGs are unpaused when this returns.
+        folder: Folder for the files of Airflow.
+        specs: DAG id to YAML.
         connections: As `LocalAirflow` takes them.
         prelude: Python that every process runs before it builds the DAGs.
     """
@@ -57,6 +57,6 @@ def deployed(
 
 
 def only_task(airflow: LocalAirflow, dag_id: str, run_id: str) -> dict[str, Any]:
-    """Give the task instance of a run of a sync."""
+    """Return the only task instance of a run."""
     (task,) = airflow.client.task_instances(dag_id, run_id)
     return task

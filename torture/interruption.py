@@ -1,4 +1,4 @@
-"""A timeout as Airflow raises it: by a signal, in the main thread, anywhere in its code."""
+"""A timeout like Airflow's: a signal raises it in the main thread, at any line of code."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: How often it is looked whether the moment has come, in seconds.
-_LOOK = 0.01
+#: Seconds between two checks of the condition.
+_POLL_SECONDS = 0.01
 
 
 class Interrupted(BaseException):
-    """What the timeout raises. Airflow's is a `BaseException`, too."""
+    """The exception of the timeout. Airflow's exception is a `BaseException`, too."""
 
 
 class Interruption:
     """Raises `Interrupted` in the main thread.
 
     Args:
-        moment: When it is true, the time begins to run.
-        delay: Seconds from then.
-        patience: Seconds after which it is raised in any case, and again: a hang ends, too.
+        condition: The delay begins when it returns a true value.
+        delay: Seconds from then until the exception.
+        patience: Seconds after which the exception is raised in any case, repeatedly, so that a hang ends.
 
     Attributes:
-        raised_at: When it was raised first, as `time.monotonic` has it; None if the work ended before.
+        raised_at: Time of the first exception by `time.monotonic`; None if the work ended before.
     """
 
-    def __init__(self, moment: Callable[[], object], delay: float, *, patience: float) -> None:
-        self._moment = moment
+    def __init__(self, condition: Callable[[], object], delay: float, *, patience: float) -> None:
+        self._condition = condition
         self._delay = delay
         self._patience = patience
         self._ended = threading.Event()
         self.raised_at: float | None = None
 
     def during(self, work: Callable[[], object]) -> BaseException | None:
-        """Do something, and give what it raised."""
+        """Call a function. Returns the exception that it raised, or None."""
         before = signal.signal(signal.SIGALRM, self._interrupt)
         signal.setitimer(signal.ITIMER_REAL, self._patience, self._patience)
         threading.Thread(target=self._watch, daemon=True).start()
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - that is what is asked for
+        except BaseException as error:  # noqa: BLE001 - the caller inspects it
             return error
         finally:
             self._ended.set()
@@ -53,8 +53,8 @@ class Interruption:
         return None
 
     def _watch(self) -> None:
-        while not self._moment():
-            if self._ended.wait(_LOOK):
+        while not self._condition():
+            if self._ended.wait(_POLL_SECONDS):
                 return
         if not self._ended.wait(self._delay):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)

@@ -1,7 +1,7 @@
-"""SIGKILL at random moments of real task processes, of those that watch over them, or of both.
+"""SIGKILL for task processes at random moments, for their supervisors, or for both.
 
-A killed run fails. It leaves the last sync time where it was, unless every row had arrived before. None of
-its processes goes on, the pool is free, and the next run brings the workspace to equality with the source.
+A killed run fails. It does not move the last sync time, unless every row had arrived before. None of its
+processes survives, the pool is free, and after the next run the workspace equals the source.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from local.postgres import LocalPostgres
 from local.processes import wait_until
 from torture.deployment import deployed, only_task
 from torture.scenario import expect
-from torture.workspace import Workspace
+from torture.workspace import FaultyWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,27 +40,31 @@ people:
     SELECT id, round, text FROM people, pg_advisory_xact_lock_shared(1)
     WHERE updated_at >= to_timestamp({{ last_sync_time }})
 """
-#: Makes sending take as long as the start of a process: as many kills hit the one as the other.
+#: Slow enough that sending takes as long as the start of a process, so that kills hit both equally often.
 _REQUESTS_PER_SECOND = 8
-#: Runs that may end before they are killed, for each one that is killed.
+#: Runs that may end before they are killed, for each run that is killed.
 _LATE_RUNS = 3
-#: What is killed: mostly the task's process, else the process that watches over it, alone or too.
-_VICTIMS = ("task", "task", "task", "task", "watcher", "both")
+#: The process to kill: in most cases the task, else its supervisor, or both.
+_VICTIMS = ("task", "task", "task", "task", "supervisor", "both")
 _SHORTER, _LONGER = 0.8, 1.2
 _RUN_SECONDS = 180
-#: What a task may take to end when nothing watches over it any more. Airflow gives up its run after 10 s.
+#: Seconds a task may take to end without its supervisor. Airflow gives up its run after 10 s.
 _END_SECONDS = 8
 
 
 def run(trial: Trial) -> str:
-    """Kill until so many runs were hit.
+    """Kill until enough runs were killed.
 
     Returns:
         The figures.
     """
     chance = random.Random(trial.seed)
     rows, kills = trial.scale(10_000, 5_000), trial.scale(50, 4)
-    with LocalPostgres(trial.folder) as postgres, Workspace() as workspace, postgres.connect() as connection:
+    with (
+        LocalPostgres(trial.folder) as postgres,
+        FaultyWorkspace() as workspace,
+        postgres.connect() as connection,
+    ):
         connection.execute(
             f"CREATE TABLE people AS SELECT 'k' || n AS id, 0 AS round, repeat(n::text || ' ', 150) AS text,"
             f" now() AS updated_at FROM generate_series(1, {rows}) n".encode()
@@ -69,14 +73,14 @@ def run(trial: Trial) -> str:
         customerio["extra"] = {"max_requests_per_second": _REQUESTS_PER_SECOND}
         connections = {"warehouse": postgres.airflow_connection(), "customerio_production": customerio}
         with deployed(trial.folder, {_DAG: _SPEC}, connections) as airflow:
-            longest = min(_run_to_its_end(airflow) for _ in range(2))  # the first one loads everything
+            longest = min(_run_to_its_end(airflow) for _ in range(2))  # the first run loads all modules
             victims: Counter[str] = Counter()
             arrivals: Counter[str] = Counter()
             late = 0
             while victims.total() < kills:
                 expect(
                     late <= kills * _LATE_RUNS,
-                    f"{late} runs ended before they were killed, {victims.total()} did not",
+                    f"{late} runs ended before they were killed, and only {victims.total()} were killed",
                 )
                 _change(connection)
                 before = airflow.client.variable(_VARIABLE)
@@ -87,41 +91,41 @@ def run(trial: Trial) -> str:
                     continue
                 victims[victim] += 1
                 longest *= _LONGER
-                arrivals[_judge(airflow, connection, workspace, before)] += 1
-            _kill_watcher_of_a_run_that_waits(airflow, postgres, workspace)
+                arrivals[_check(airflow, connection, workspace, before)] += 1
+            _kill_supervisor_of_a_waiting_run(airflow, postgres, workspace)
     return (
         f"{rows:,} rows, {victims.total()} runs killed: {_listed(victims)} ({late} had ended before);"
-        f" at the kill had arrived: {_listed(arrivals)}; each next run Completed; 0 rows differ;"
-        " a run that waited for Postgres ended when the process that watched over it was killed"
+        f" arrived before the kill: {_listed(arrivals)}; each next run Completed; 0 rows differ;"
+        " a run that waited for Postgres ended when its supervisor was killed"
     )
 
 
-def _judge(
-    airflow: LocalAirflow, connection: psycopg.Connection[Any], workspace: Workspace, before: str | None
+def _check(
+    airflow: LocalAirflow, connection: psycopg.Connection[Any], workspace: FaultyWorkspace, before: str | None
 ) -> str:
-    """Check what a killed run left, and what the next run makes of it; say what had arrived at the kill."""
+    """Check the state after a killed run, and the next run. Returns what had arrived at the kill."""
     missing = _differences(connection, workspace)
     after = airflow.client.variable(_VARIABLE)
     expect(
         after == before or not missing,
         f"a killed run moved the last sync time from {before} to {after}, and {len(missing)} of its rows"
-        f" had not arrived, such as {missing[:5]}",
+        f" had not arrived, for example {missing[:5]}",
     )
     pool = airflow.client.request("GET", "/pools/customerio.production")
-    expect(pool["open_slots"] == 1, f"after a kill the pool is not free: {pool}")
+    expect(pool["open_slots"] == 1, f"the pool is not free after a kill: {pool}")
     _run_to_its_end(airflow)
     differences = _differences(connection, workspace)
-    expect(not differences, f"{len(differences)} rows differ from the source, such as {differences[:5]}")
+    expect(not differences, f"{len(differences)} rows differ from the source, for example {differences[:5]}")
     if after != before:
         return "all rows with the last sync time"
     (count,) = connection.execute("SELECT count(*) FROM people").fetchone() or (0,)
     return "no row" if len(missing) == count else "some rows" if missing else "all rows"
 
 
-def _kill_watcher_of_a_run_that_waits(
-    airflow: LocalAirflow, postgres: LocalPostgres, workspace: Workspace
+def _kill_supervisor_of_a_waiting_run(
+    airflow: LocalAirflow, postgres: LocalPostgres, workspace: FaultyWorkspace
 ) -> None:
-    """Kill what watches over a run that would not end by itself: it has to end all the same."""
+    """Kill the supervisor of a run that waits for Postgres. The run must end."""
     with postgres.connect() as connection:
         _change(connection)
         before = airflow.client.variable(_VARIABLE)
@@ -135,10 +139,10 @@ def _kill_watcher_of_a_run_that_waits(
                 check=airflow.check,
             )
 
-        hit = _kill(airflow, "watcher", until_it_waits)
-        expect(hit, "a run Completed without its rows")
+        was_killed = _kill(airflow, "supervisor", until_it_waits)
+        expect(was_killed, "a run Completed without its rows")
         connection.execute("SELECT pg_advisory_unlock(1)")
-        _judge(airflow, connection, workspace, before)
+        _check(airflow, connection, workspace, before)
 
 
 def _change(connection: psycopg.Connection[Any]) -> None:
@@ -150,7 +154,7 @@ def _listed(counts: Counter[str]) -> str:
 
 
 def _run_to_its_end(airflow: LocalAirflow) -> float:
-    """Run the sync, which has to complete, and give the seconds that its task took."""
+    """Run the sync, which must complete. Returns the duration of its task in seconds."""
     run_id = airflow.client.trigger(_DAG)
     state = airflow.client.wait_for_run(_DAG, run_id, seconds=_RUN_SECONDS)
     expect(state == "success", f"the run after a kill ended as {state}")
@@ -158,7 +162,7 @@ def _run_to_its_end(airflow: LocalAirflow) -> float:
 
 
 def _kill(airflow: LocalAirflow, victim: str, wait: Callable[[], None]) -> bool:
-    """Run the sync, kill a process of it after a while, and say whether the run was hit."""
+    """Run the sync and kill one or both of its processes after a delay. Returns whether the run failed."""
     run_id = airflow.client.trigger(_DAG)
     id_ = only_task(airflow, _DAG, run_id)["id"]
     process = wait_until(
@@ -169,18 +173,18 @@ def _kill(airflow: LocalAirflow, victim: str, wait: Callable[[], None]) -> bool:
     )
     wait()
     with suppress(psutil.NoSuchProcess):
-        watcher = process.parent()
-        if watcher and victim != "task":
-            watcher.kill()
-        if victim != "watcher":
+        supervisor = process.parent()
+        if supervisor and victim != "task":
+            supervisor.kill()
+        if victim != "supervisor":
             process.kill()
     with suppress(psutil.TimeoutExpired):
         process.wait(_END_SECONDS)
-    expect(not _runs(process), f"the task goes on after a kill ({victim})")
+    expect(not _is_alive(process), f"the task still runs after a kill ({victim})")
     return airflow.client.wait_for_run(_DAG, run_id, seconds=_RUN_SECONDS) == "failed"
 
 
-def _runs(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
@@ -194,8 +198,8 @@ def _process_of(airflow: LocalAirflow, id_: str) -> psutil.Process | None:
     return None
 
 
-def _differences(connection: psycopg.Connection[Any], workspace: Workspace) -> list[str]:
-    """Name the rows that the workspace does not hold as the source does."""
+def _differences(connection: psycopg.Connection[Any], workspace: FaultyWorkspace) -> list[str]:
+    """Return the ids of the rows that differ between workspace and source."""
     expected = connection.execute("SELECT id, round::text, text FROM people").fetchall()
     found = workspace.people(id_ for id_, _, _ in expected)
     return [

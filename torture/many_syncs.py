@@ -1,6 +1,6 @@
-"""Many syncs of several workspaces, all due at one minute, on a real scheduler with few slots.
+"""Many syncs of several workspaces, all due at the same minute, on a real scheduler with few slots.
 
-Each sync runs once and completes, and its rows arrive. No two runs of one workspace overlap.
+Each sync runs once, completes, and its rows arrive. No two runs of a workspace overlap.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ schedule: "{minute} {hour} * * *"
 people:
   query: SELECT '{workspace}-{sync}-' || n AS id FROM generate_series(1, {rows}) n
 """
-#: Minutes until the syncs are due: starting Airflow and reading their DAGs takes less.
+#: Minutes until the syncs are due, in the long and the short form: more than Airflow needs to start and read
+#: the DAGs.
 _MINUTES = (3, 2)
-#: Seconds for one sync on a machine that has other work, too.
+#: Seconds for one sync on a busy machine.
 _SECONDS_EACH = 10
 _PAGE = 100
 
 
 def run(trial: Trial) -> str:
-    """Let all syncs become due, and look at what the scheduler made of it."""
+    """Wait until all syncs have run, and check their runs."""
     workspaces, syncs = trial.scale((20, 10), (2, 3))
     rows = 50 + trial.seed % 50
     due = (dt.datetime.now(dt.UTC) + dt.timedelta(minutes=trial.scale(*_MINUTES))).replace(
@@ -62,7 +63,7 @@ def run(trial: Trial) -> str:
             **{f"customerio_{workspace}": customerio for workspace, _ in names},
         }
         with deployed(trial.folder, specs, connections) as airflow:
-            expect(dt.datetime.now(dt.UTC) < due, "the syncs were due before all of them were there")
+            expect(dt.datetime.now(dt.UTC) < due, "the syncs were due before Airflow had read all of them")
             tasks = wait_until(
                 lambda: _all_ended(airflow, len(names)),
                 what="The end of all syncs",
@@ -70,16 +71,22 @@ def run(trial: Trial) -> str:
                 check=airflow.check,
             )
         arrived = requests.get(f"{emulator.url}/_emulator/stats", timeout=30).json()["operations"]
-    expect(arrived == rows * len(names), f"{arrived} rows arrived, not {rows} of each of {len(names)} syncs")
-    return f"{_judge(tasks, names)}; {arrived:,} rows arrived, each once"
+    expect(
+        arrived == rows * len(names),
+        f"{arrived} rows arrived instead of {rows} of each of {len(names)} syncs",
+    )
+    return f"{_check(tasks, names)}; {arrived:,} rows arrived, each once"
 
 
-def _judge(tasks: list[dict[str, Any]], names: list[tuple[str, str]]) -> str:
+def _check(tasks: list[dict[str, Any]], names: list[tuple[str, str]]) -> str:
     ran = sorted(task["dag_id"] for task in tasks)
     wanted = sorted(f"customerio.{workspace}.{sync}" for workspace, sync in names)
-    expect(ran == wanted, f"{len(ran)} runs of {len({*ran})} syncs, not one of each of {len(wanted)}")
+    expect(
+        ran == wanted,
+        f"there were {len(ran)} runs of {len({*ran})} syncs instead of one of each of {len(wanted)}",
+    )
     wrong = [(task["dag_id"], task["state"]) for task in tasks if task["state"] != "success"]
-    expect(not wrong, f"{len(wrong)} runs did not complete, such as {wrong[:5]}")
+    expect(not wrong, f"{len(wrong)} runs did not complete, for example {wrong[:5]}")
     by_workspace: dict[str, list[tuple[dt.datetime, dt.datetime]]] = {}
     for task in tasks:
         start, end = (dt.datetime.fromisoformat(task[name]) for name in ("start_date", "end_date"))
@@ -92,13 +99,13 @@ def _judge(tasks: list[dict[str, Any]], names: list[tuple[str, str]]) -> str:
     most = max(itertools.accumulate(change for _, change in changes))
     seconds = (max(end for _, end in everything) - min(start for start, _ in everything)).total_seconds()
     return (
-        f"{len(tasks)} syncs in {len(by_workspace)} workspaces, due at one minute, all Completed"
-        f" in {seconds:.0f} s; up to {most} at a time, never two of a workspace"
+        f"{len(tasks)} syncs in {len(by_workspace)} workspaces, due at the same minute, all Completed"
+        f" in {seconds:.0f} s; at most {most} at the same time, never two of a workspace"
     )
 
 
 def _all_ended(airflow: LocalAirflow, count: int) -> list[dict[str, Any]]:
-    """Give the task instances of all runs, once there are enough and all of them have ended."""
+    """Return the task instances of all runs when all have ended; an empty list before."""
     tasks: list[dict[str, Any]] = []
     while True:
         page = airflow.client.request(

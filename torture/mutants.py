@@ -1,9 +1,11 @@
-"""Mutants of specs: whatever a file is and holds, the DAG beside it stays, within a second and 200 MB.
+"""Mutants of specs: whatever a file contains, the DAG beside it stays, within a second and 200 MB.
 
 ``python -m torture.mutants --seed N [--count M] [--only I]`` replays a run, or one mutant of it. Each mutant
-is a spec that was damaged in its bytes, lines or structure, or one of what has ended other parsers. It
-stands in a folder beside a good spec, and the factory builds both. Batches run in processes of their own, so
-that a crash is seen as such.
+is a spec with damaged bytes, lines or structure, or a file that has crashed other parsers. It is in a folder
+with a valid spec, and the factory builds both. Batches run in separate processes, so that a crash is
+detected.
+
+Longer than 300 lines: half of the file is the data from which mutants are made.
 """
 
 from __future__ import annotations
@@ -36,10 +38,10 @@ if TYPE_CHECKING:
 _COUNT = 10_000
 _SHORT = 200
 _BATCH = 500
-#: What a mutant may cost: CPU time, since other processes take turns, and memory above that of an idle one.
+#: Limits of a mutant: CPU seconds, because other processes run too, and memory above an idle process.
 _SECONDS = 1.0
 _MEGABYTES = 200
-#: What hangs is ended then.
+#: Seconds after which a hanging mutant is killed.
 _HANGS = 30
 _SECRET = "xoxb-hush-42"
 _SIZE = 990_000
@@ -176,7 +178,7 @@ def _repeated(text: str) -> str:
 
 
 def _levels(head: str, form: str) -> str:
-    """Write nine levels of which each has the one below ten times."""
+    """Return YAML of nine levels, each of which contains the level below ten times."""
     levels = [
         f"a{level}: &a{level} {{{form.format(','.join([f'*a{level - 1}'] * 10))}}}\n"
         for level in range(1, 10)
@@ -185,7 +187,7 @@ def _levels(head: str, form: str) -> str:
 
 
 def _bombs() -> dict[str, Callable[[], str]]:
-    """Name what has ended or slowed other parsers."""
+    """Return files that have crashed or slowed other parsers, by name."""
     head = _GOOD.replace("good", "mutant")
     tens = {"merge": "<<: [{}]", "laughs": "a: [{}]"}
     bombs = {
@@ -196,7 +198,7 @@ def _bombs() -> dict[str, Callable[[], str]]:
             "dashes": "- ",
             "questions": "? ",
             "pairs": "{a: ",
-            "seconds": "---\n",
+            "documents": "---\n",
             "comments": "#\n",
             "breaks": "\n",
             "spaces": " ",
@@ -229,7 +231,7 @@ _BOMBS = _bombs()
 
 
 def _special(path: Path, outside: Path, chance: random.Random) -> None:
-    """Put something in the place of a file that is not a file of the folder."""
+    """Create a path that is not a regular file of the folder."""
     makers: tuple[Callable[[], object], ...] = (
         lambda: os.mkfifo(path),
         path.mkdir,
@@ -244,7 +246,7 @@ def _special(path: Path, outside: Path, chance: random.Random) -> None:
 
 
 def _damaged(data: bytes, chance: random.Random) -> bytes:
-    """Damage bytes and lines."""
+    """Return the data with damaged bytes and lines."""
     for _ in range(chance.randint(1, 4)):
         start = chance.randrange(len(data) + 1)
         end = min(len(data), start + chance.randint(1, 20))
@@ -272,7 +274,7 @@ def _damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def _rebuilt(text: str, chance: random.Random) -> bytes:
-    """Change values and keys of a spec's structure, and write it in another style."""
+    """Return a spec with changed keys and values, written in another style."""
     content = yaml.safe_load(text)
     for _ in range(chance.randint(1, 3)):
         holder: Any = content
@@ -301,7 +303,7 @@ def _values(holder: Any) -> list[Any]:
 
 
 def plant(folder: Path, seed: int, index: int) -> str:
-    """Write a mutant and what belongs to it; say which kind it is."""
+    """Write a mutant and its other files. Returns the kind of the mutant."""
     chance = random.Random(f"{seed} {index}")  # the same whatever ran before
     path = folder / "mutant.yaml"
     outside = folder.parent / "outside.yaml"
@@ -330,7 +332,7 @@ def plant(folder: Path, seed: int, index: int) -> str:
         else:
             query = "SELECT '{{ last_sync_time }}', E'\\'', $a$;$a$ /* /* */ */ FROM \"a;b\" -- c\n"
             (folder / "people.sql").write_bytes(_damaged(query.encode(), chance))
-    else:  # the defaults of a folder that the good spec is not in
+    else:  # the defaults of a folder without the valid spec
         path.unlink(missing_ok=True)
         (folder / "team").mkdir()
         (folder / "team" / "mutant.yaml").write_text(spec.replace("workspace: production\n", ""))
@@ -343,8 +345,8 @@ def plant(folder: Path, seed: int, index: int) -> str:
     return kind
 
 
-def _judge(folder: Path) -> str:
-    """Build the DAGs of a folder as Airflow does; say what is wrong with the outcome, if anything is."""
+def _problem_of(folder: Path) -> str:
+    """Build the DAGs of a folder as Airflow does. Returns the problem, or an empty text."""
     from airflow.serialization.serialized_objects import DagSerialization  # noqa: PLC0415 - the parent needs no Airflow
 
     from airflow_provider_cio.dag_factory import build_dags  # noqa: PLC0415
@@ -352,11 +354,11 @@ def _judge(folder: Path) -> str:
     dags = build_dags(folder)
     good = dags.get("customerio.production.good")
     if not good or "spec-error" in good.tags:
-        return "the good DAG is lost"
+        return "the DAG of the valid spec is missing"
     for dag_id, dag in dags.items():
         stored = json.dumps(DagSerialization.to_dict(dag), ensure_ascii=False)
         if "\0" in stored or r"\u0000" in stored:
-            return f"{dag_id} has a NUL, which Airflow's database cannot hold"
+            return f"{dag_id} contains a NUL, which Airflow's database cannot store"
         stored.encode()
         if _SECRET in stored and not _is_public(folder):
             return f"{dag_id} shows the secret"
@@ -364,7 +366,7 @@ def _judge(folder: Path) -> str:
 
 
 def _is_public(folder: Path) -> bool:
-    """Tell whether the damage made the secret a part of what a spec shows, such as its query."""
+    """Return whether the damage moved the secret to a key that is shown, such as the query."""
     from airflow_provider_cio.specs.reader import NotYamlError, read  # noqa: PLC0415
 
     for path in folder.rglob("mutant.yaml"):
@@ -385,7 +387,7 @@ def _is_public(folder: Path) -> bool:
 
 
 def _child(seed: int, start: int, stop: int) -> None:
-    """Run a batch; print a line for each mutant that breaks a promise, at last what the worst one cost."""
+    """Run a batch. Print a line for each mutant that breaks a promise, and finally the highest cost."""
     logging.disable(logging.CRITICAL)
     worst = 0.0
     baseline = 0
@@ -397,13 +399,13 @@ def _child(seed: int, start: int, stop: int) -> None:
             print(json.dumps({"begins": index, "kind": kind}), flush=True)
             signal.alarm(_HANGS)
             try:
-                if not baseline:  # imports are not the mutant's
-                    _judge(folder)
+                if not baseline:  # do not count the imports
+                    _problem_of(folder)
                     baseline = _peak()
                 begun = time.process_time()
-                problem = _judge(folder)
+                problem = _problem_of(folder)
                 taken = time.process_time() - begun
-            except Exception as error:  # noqa: BLE001 - that is what is looked for
+            except Exception as error:  # noqa: BLE001 - the factory must not raise anything
                 problem, taken = f"{type(error).__name__}: {error}"[:300], 0.0
             signal.alarm(0)
             worst = max(worst, taken)
@@ -418,7 +420,7 @@ def _child(seed: int, start: int, stop: int) -> None:
 
 
 def _peak() -> int:
-    """Give the largest memory so far, in MB."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
@@ -426,10 +428,10 @@ def check(seed: int, count: int, first: int = 0) -> str:
     """Run mutants in batches.
 
     Returns:
-        What the worst one cost.
+        The highest cost.
 
     Raises:
-        BrokenPromiseError: Names the mutants that broke a promise, to be replayed with ``--only``.
+        BrokenPromiseError: The message lists the mutants that broke a promise. Replay them with ``--only``.
     """
     problems: list[str] = []
     worst, megabytes = 0.0, 0
@@ -440,19 +442,21 @@ def check(seed: int, count: int, first: int = 0) -> str:
             arguments = [f"--seed={seed}", "--child", str(start), str(stop)]
             command = [sys.executable, "-m", "torture.mutants", *arguments]
             done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-            said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
+            records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"')]
             problems += [
-                f"{each['index']} ({each['kind']}): {each['problem']}" for each in said if "problem" in each
+                f"{each['index']} ({each['kind']}): {each['problem']}"
+                for each in records
+                if "problem" in each
             ]
             if done.returncode:
                 last = next(
-                    (each for each in reversed(said) if "begins" in each), {"begins": start, "kind": "?"}
+                    (each for each in reversed(records) if "begins" in each), {"begins": start, "kind": "?"}
                 )
-                ended = f"the process ended with {done.returncode}: {done.stderr[-300:]}"
-                problems.append(f"{last['begins']} ({last['kind']}): {ended}")
+                problem = f"the process ended with {done.returncode}: {done.stderr[-300:]}"
+                problems.append(f"{last['begins']} ({last['kind']}): {problem}")
                 continue
-            worst = max(worst, said[-1]["worst"])
-            megabytes = max(megabytes, said[-1]["megabytes"])
+            worst = max(worst, records[-1]["worst"])
+            megabytes = max(megabytes, records[-1]["megabytes"])
     if problems:
         listed = "\n".join(problems[:20])
         raise BrokenPromiseError(f"{len(problems)} of {count} mutants, seed {seed}:\n{listed}")
@@ -460,16 +464,16 @@ def check(seed: int, count: int, first: int = 0) -> str:
 
 
 def run(trial: Trial) -> str:
-    """Run all mutants of a seed, or the first of them."""
+    """Run all mutants of a seed, or the first 200 in the short form."""
     return check(trial.seed, _SHORT if trial.short else _COUNT)
 
 
 def main() -> None:
-    """Run mutants by themselves."""
+    """Run mutants from the command line."""
     parser = argparse.ArgumentParser(prog="python -m torture.mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=_COUNT)
-    parser.add_argument("--only", type=int, help="the number of one mutant")
+    parser.add_argument("--only", type=int, help="index of one mutant")
     parser.add_argument("--child", nargs=2, type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:

@@ -1,4 +1,4 @@
-"""A TCP proxy that can become a black hole: it stops forwarding, and closes nothing."""
+"""A TCP proxy that can stop forwarding without closing its connections."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-#: How much is forwarded at once, and so how exactly the bytes are counted.
+#: Bytes forwarded at once, which is also the precision of the count.
 _PIECE = 4_096
-#: How often a connection looks whether it is stalled, in seconds.
-_LOOK = 0.05
+#: Seconds between two checks whether the proxy is stalled.
+_POLL_SECONDS = 0.05
 
 
 class Proxy:
     """Forwards to a port of 127.0.0.1 inside a ``with`` block.
 
     Args:
-        target: The port.
+        target: The port to forward to.
 
     Attributes:
-        port: Where it listens.
-        stalled_at: When it stalled last, in Unix seconds; None as long as it forwards.
-        forwarded: How many bytes it has forwarded, from both sides together.
+        port: The port on which the proxy listens.
+        stalled_at: Unix seconds of the last stall; None while the proxy forwards.
+        forwarded: Number of bytes forwarded, in both directions together.
     """
 
     def __init__(self, target: int) -> None:
@@ -53,11 +53,11 @@ class Proxy:
         self._listener.close()
 
     def stall_after(self, count: int) -> None:
-        """Forward so many bytes more, from both sides together, then none."""
+        """Stall after this number of bytes, in both directions together."""
         self._bytes_left = count
 
     def heal(self) -> None:
-        """Forward new connections; those that stalled stay as they are."""
+        """Forward new connections. Stalled connections stay stalled."""
         self._bytes_left = None
         self.stalled_at = None
 
@@ -73,20 +73,20 @@ class Proxy:
                 self._ended.wait()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> bool:
-        """Forward until one side closes, which is false, or the connection stalls."""
+        """Forward until one side closes or the proxy stalls. Returns whether it stalled."""
         while not self._ended.is_set():
             if self._bytes_left is not None and self._bytes_left <= 0:
                 self.stalled_at = self.stalled_at or time.time()
                 return True
-            readable, _, _ = select.select([client, server], [], [], _LOOK)
-            for one in readable:
-                piece = one.recv(_PIECE)
+            readable, _, _ = select.select([client, server], [], [], _POLL_SECONDS)
+            for side in readable:
+                piece = side.recv(_PIECE)
                 if not piece:
                     return False
                 if self._bytes_left is not None:
                     self._bytes_left -= len(piece)
                     if self._bytes_left < 0:
                         break
-                (server if one is client else client).sendall(piece)
+                (server if side is client else client).sendall(piece)
                 self.forwarded += len(piece)
         return False

@@ -1,4 +1,4 @@
-"""What scenarios have in common."""
+"""What all scenarios use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class BrokenPromiseError(Exception):
-    """What the product promises did not hold; the message says what was expected and what was found."""
+    """A promise did not hold. The message names the expected and the actual result."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Trial:
     """One execution of a scenario.
 
     Args:
-        seed: Decides on everything that is left to chance.
-        short: Run the form that takes seconds.
+        seed: Seed of all random choices.
+        short: Whether to run the short form, which takes seconds.
         folder: An empty folder for logs and files.
     """
 
@@ -30,15 +30,19 @@ class Trial:
     folder: Path
 
     def scale(self, long: T, short: T) -> T:
-        """Choose by the form."""
+        """Return the value for the form of this trial."""
         return short if self.short else long
 
 
 def expect(condition: object, otherwise: str) -> None:
     """Check a promise.
 
+    Args:
+        condition: True if the promise holds.
+        otherwise: The message if it does not hold.
+
     Raises:
-        BrokenPromiseError: It did not hold.
+        BrokenPromiseError: The promise did not hold.
     """
     if not condition:
         raise BrokenPromiseError(otherwise)

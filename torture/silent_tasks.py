@@ -1,8 +1,8 @@
-"""A network that falls silent before Postgres and before the API, under real tasks of Airflow.
+"""A network that falls silent before Postgres or before the API, with real Airflow tasks.
 
-With an ``execution_timeout`` a run ends within 15 s of it, whenever the silence begins. Without one it ends
-after the silence that a run bears, which is five minutes and is set to seconds here. Afterwards its process
-is gone, and the next run completes.
+With an ``execution_timeout``, a run ends within 15 s after the timeout, whenever the silence begins. Without
+a timeout, a run ends after five minutes of silence, which are set to seconds here. Afterwards its process has
+ended, and the next run completes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from local.processes import wait_until
 from torture.deployment import deployed, only_task
 from torture.proxy import Proxy
 from torture.scenario import expect
-from torture.workspace import Workspace
+from torture.workspace import FaultyWorkspace
 
 if TYPE_CHECKING:
     from local.airflow import LocalAirflow
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 _LIMITED, _PATIENT = "customerio.production.limited", "customerio.production.patient"
 _TIMEOUT = 10
-#: What rule 14 of the design allows beyond the timeout.
+#: The promised seconds from the timeout to the end of the run.
 _ALLOWED = 15
-#: Seconds of silence that a run bears here, and those of the second connection that looks what is wrong.
-_SILENCE, _LOOK = 10, 5
+#: Seconds of silence after which a run checks the server here, and seconds of that check.
+_SILENCE, _CHECK = 10, 5
 _PRELUDE = f"""\
 from airflow_provider_cio.engine.sources.postgres import session
-session.SILENCE_SECONDS, session.BACKEND_CHECK_SECONDS = {_SILENCE}, {_LOOK}
+session.SILENCE_SECONDS, session.BACKEND_CHECK_SECONDS = {_SILENCE}, {_CHECK}
 """
 _SPEC = """\
 name: {name}
@@ -50,10 +50,10 @@ class _Hole:
     """Where and when the network falls silent.
 
     Args:
-        before: What it is before.
-        moment: What a run is doing then.
-        count: The bytes that still get through.
-        dag_id: Which of the syncs.
+        before: The server behind the silent network.
+        moment: The step of the run at that moment.
+        count: Number of bytes that are forwarded before.
+        dag_id: The DAG of the sync.
     """
 
     before: Literal["Postgres", "API"]
@@ -62,12 +62,12 @@ class _Hole:
     dag_id: str = _LIMITED
 
     def __str__(self) -> str:
-        """Name it in figures."""
+        """Return the name in the figures."""
         return f"{self.before} {self.moment}" + ("" if self.dag_id == _LIMITED else " without a timeout")
 
 
 def run(trial: Trial) -> str:
-    """Run the syncs into one hole after the other."""
+    """Run a sync for each hole."""
     chance = random.Random(trial.seed)
     middle = chance.randint(500_000, 10_000_000)
     holes = [
@@ -91,7 +91,7 @@ def run(trial: Trial) -> str:
     }
     with (
         LocalPostgres(trial.folder) as postgres,
-        Workspace() as workspace,
+        FaultyWorkspace() as workspace,
         Proxy(postgres.port) as to_postgres,
         Proxy(int(workspace.url.rpartition(":")[2])) as to_api,
     ):
@@ -104,13 +104,13 @@ def run(trial: Trial) -> str:
         }
         with deployed(trial.folder, specs, connections, prelude=_PRELUDE) as airflow:
             proxies = {"Postgres": to_postgres, "API": to_api}
-            late = {str(hole): _fall(hole, proxies[hole.before], airflow) for hole in holes}
+            late = {str(hole): _run_into(hole, proxies[hole.before], airflow) for hole in holes}
     figures = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in late.items())
-    return f"ended after the timeout, or after {_SILENCE} s of silence: {figures}"
+    return f"seconds from the timeout, or from {_SILENCE} s of silence, to the end: {figures}"
 
 
-def _fall(hole: _Hole, proxy: Proxy, airflow: LocalAirflow) -> float:
-    """Run a sync into a hole and say how late it ended."""
+def _run_into(hole: _Hole, proxy: Proxy, airflow: LocalAirflow) -> float:
+    """Run a sync into a hole. Returns the seconds by which the run ended too late."""
     proxy.stall_after(hole.count)
     run_id = airflow.client.trigger(hole.dag_id)
     state = airflow.client.wait_for_run(hole.dag_id, run_id, seconds=_RUN_SECONDS)
@@ -120,7 +120,7 @@ def _fall(hole: _Hole, proxy: Proxy, airflow: LocalAirflow) -> float:
     task = only_task(airflow, hole.dag_id, run_id)
     expect(
         state == "failed" and proxy.stalled_at,
-        f"{hole}: the run ended as {state}, stalled at {proxy.stalled_at}",
+        f"{hole}: the run ended as {state}, and the network stalled at {proxy.stalled_at}",
     )
     end = dt.datetime.fromisoformat(task["end_date"]).timestamp()
     if hole.dag_id == _LIMITED:
@@ -131,5 +131,5 @@ def _fall(hole: _Hole, proxy: Proxy, airflow: LocalAirflow) -> float:
     proxy.heal()
     run_id = airflow.client.trigger(hole.dag_id)
     state = airflow.client.wait_for_run(hole.dag_id, run_id, seconds=_RUN_SECONDS)
-    expect(state == "success", f"{hole}: the run after it ended as {state}")
+    expect(state == "success", f"{hole}: the next run ended as {state}")
     return late

@@ -1,6 +1,6 @@
-"""Storms of 429 and 503: when one is over, a sync is soon as fast as before, with few lanes and with many.
+"""Storms of 429 and 503. After a storm, a sync is soon as fast as before, with few lanes and with many.
 
-A sync that met a storm has to end within twice the storm's time plus what it takes without one.
+A sync that meets a storm must end within twice the duration of the storm, plus its usual time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 _LANES = (1, 8, 64)
 _KINDS = ("429", "503")
-#: Operations that are handed over at a time, as a source does.
+#: Operations per chunk, as a source hands them over.
 _CHUNK = 1_000
-#: What starting threads and connections may take beside the two storms.
+#: Seconds allowed for starting threads and connections.
 _SLACK = 5.0
 
 
@@ -43,21 +43,31 @@ def run(trial: Trial) -> str:
             usual, _ = _deliver(emulator, lanes, rows, None)
             for kind in _KINDS:
                 seconds, count = _deliver(emulator, lanes, rows, {"storm": kind, "seconds": storm})
-                figures.append(f"{kind} at {lanes}: {seconds:.1f} s, {count} requests")
+                figures.append(f"{kind} with {lanes} lanes: {seconds:.1f} s, {count} requests")
                 expect(
                     seconds <= 2 * storm + usual + _SLACK,
-                    f"{kind} for {storm:g} s at {lanes} lanes took {seconds:.1f} s; without it {usual:.1f} s",
+                    f"{lanes} lanes took {seconds:.1f} s with {kind} for {storm:g} s, {usual:.1f} s without",
                 )
     return f"{rows:,} rows, storms of {storm:g} s: {'; '.join(figures)}"
 
 
 def _deliver(
-    emulator: EmulatorProcess, lanes: int, rows: int, plan: dict[str, object] | None
+    emulator: EmulatorProcess, lanes: int, rows: int, storm: dict[str, object] | None
 ) -> tuple[float, int]:
-    """Deliver so many rows; returns the seconds and the requests that it took."""
+    """Deliver rows.
+
+    Args:
+        emulator: The workspace.
+        lanes: Number of lanes.
+        rows: Number of rows.
+        storm: The fault to inject; None for none.
+
+    Returns:
+        The seconds and the number of requests.
+    """
     url = f"{emulator.url}/_faults"
-    answer = requests.post(url, json=plan, timeout=30) if plan else requests.delete(url, timeout=30)
-    answer.raise_for_status()
+    response = requests.post(url, json=storm, timeout=30) if storm else requests.delete(url, timeout=30)
+    response.raise_for_status()
     operations = [_operation(number) for number in range(rows)]
     accepted = 0
 

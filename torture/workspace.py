@@ -1,4 +1,4 @@
-"""A local workspace that can be made to fail, and can be compared with what it should hold."""
+"""An emulated workspace with injected faults, whose people can be read back."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from local.workspace import EmulatedWorkspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: What the App API takes at once.
+#: People per request, the limit of the App API.
 _PEOPLE = 100
 _READERS = 2
 
 
-class Workspace(EmulatedWorkspace):
-    """An emulator that runs inside a ``with`` block and offers faults."""
+class FaultyWorkspace(EmulatedWorkspace):
+    """An emulator that runs inside a ``with`` block and can inject faults."""
 
     def __init__(self) -> None:
         super().__init__(faults=True)
 
     def client(self, **options: Any) -> TrackClient:
-        """Make a client that is not held back by a pace."""
+        """Return a client with a high rate limit.
+
+        Args:
+            options: Arguments of `TrackClient` to override.
+        """
         return TrackClient(
             site_id=self.site_id,
             api_key=self.api_key,
@@ -31,19 +35,19 @@ class Workspace(EmulatedWorkspace):
         )
 
     def fail(self, **configuration: Any) -> None:
-        """Let the Track API fail; without a configuration, let it be healthy."""
+        """Inject faults into the Track API. Without a configuration, stop injecting faults."""
         if configuration:
             self._request("POST", "/_faults", json=configuration)
         else:
             self._request("DELETE", "/_faults")
 
     def faults_met(self) -> dict[str, int]:
-        """Count the requests by what they met since `fail`."""
+        """Return the number of requests since `fail` by kind of fault, `healthy` for none."""
         counts: dict[str, int] = self._request("GET", "/_faults").json()["counts"]
         return counts
 
     def people(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
-        """Read the attributes of people, by id; those that are not there are left out."""
+        """Return the attributes of people by id, without the people that do not exist."""
         wanted = list(ids)
         parts = [wanted[first : first + _PEOPLE] for first in range(0, len(wanted), _PEOPLE)]
         found: dict[str, dict[str, str]] = {}
@@ -53,8 +57,8 @@ class Workspace(EmulatedWorkspace):
         return found
 
     def _people(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        answer = self._request(
+        response = self._request(
             "POST", "/v1/customers/attributes", headers=self.app_headers, json={"ids": ids}
         )
-        people = (entry["customer"]["attributes"] for entry in answer.json()["customers"])
+        people = (entry["customer"]["attributes"] for entry in response.json()["customers"])
         return {person["id"]: person for person in people}

@@ -1,4 +1,4 @@
-"""What can be said about docker-compose.airflow.yml without a Docker engine."""
+"""Checks of docker-compose.airflow.yml that need no Docker engine."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ INIT_SCRIPT = ROOT / "docker" / "init.sh"
 
 AIRFLOW_SERVICES = ["init", "api-server", "scheduler", "dag-processor", "worker"]
 WORKSPACES = {"PRODUCTION": "demo-workspace", "NEWSLETTER": "demo-newsletter"}
-"""Workspaces of the demo, as in the names of their connections, and the services that emulate them."""
+"""Workspaces of the demo, as in their connection ids, to the services that emulate them."""
 PROVIDERS = {"celery": "airflow.providers.celery", "users": "airflow.providers.fab"}
-"""First part of a section or of a command, and the provider that brings it; both are in Airflow's image."""
+"""First part of a section or of a command to its provider. Both providers are in Airflow's image."""
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<how>[-?])(?P<text>[^}]*))?\}")
 EXAMPLE_LINE = re.compile(r"^(?P<comment># )?(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)$", re.MULTILINE)
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|KEY|TOKEN|_AUTH$")
 PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:(?P<password>.*?)@")
 
-ASK_AIRFLOW = """
+DESCRIBE_AIRFLOW = """
 import contextlib, io, json, sys
 from airflow.cli.cli_parser import get_parser
 from airflow.configuration import conf
@@ -54,27 +54,27 @@ for command in json.load(sys.stdin):
         except SystemExit:
             errors[" ".join(command)] = output.getvalue()
 options = {name: list(section["options"]) for name, section in conf.configuration_description.items()}
-sys.__stdout__.write("ANSWER" + json.dumps({"errors": errors, "options": options}))
+sys.__stdout__.write("RESULT" + json.dumps({"errors": errors, "options": options}))
 """
 
 
 class Variable(NamedTuple):
-    """One use of `${NAME…}`, or of a variable that is passed on under its own name."""
+    """A use of `${NAME…}`."""
 
     name: str
     how: str
     text: str
 
 
-class AirflowAnswer(NamedTuple):
-    """What the installed Airflow knows."""
+class InstalledAirflow(NamedTuple):
+    """Errors of the installed Airflow's command parser by command, and its options by section."""
 
     errors: dict[str, str]
     options: dict[str, list[str]]
 
 
 def strings(node: Any) -> Iterator[str]:
-    """All values under a node of the file, those of `x-…` included."""
+    """Yield all values below a node of the file."""
     if isinstance(node, dict):
         for value in node.values():
             yield from strings(value)
@@ -86,7 +86,7 @@ def strings(node: Any) -> Iterator[str]:
 
 
 def variables(node: Any) -> set[Variable]:
-    """The variables that Compose replaces under a node."""
+    """Return the variables that Compose replaces below a node."""
     return {
         Variable(match["name"], match["how"] or "", match["text"] or "")
         for text in strings(node)
@@ -100,12 +100,12 @@ def environment(service: str) -> dict[str, Any]:
 
 
 def passed_on() -> set[str]:
-    """The variables that containers get under their own name, and only when they are set."""
+    """Return the variables that Compose passes to containers if they are set."""
     return {name for service in SERVICES for name, value in environment(service).items() if value is None}
 
 
 def mounts(service: str) -> dict[str, Any]:
-    """Target and mount of a service's volumes, with the short form `volume:target` made long."""
+    """Return the mounts of a service by target, in the long form."""
     found = {}
     for volume in SERVICES[service].get("volumes", []):
         if isinstance(volume, str):
@@ -129,14 +129,14 @@ def example() -> dict[str, str]:
 
 
 def script_commands(script: str) -> list[list[str]]:
-    """The commands of a shell script, each without its `||` and what follows."""
+    """Return the commands of a shell script, each up to its `||`."""
     lines = script.replace("\\\n", " ").splitlines()
     commands = [shlex.split(line.partition("||")[0], comments=True) for line in lines]
     return [command for command in commands if command]
 
 
 def airflow_commands() -> list[list[str]]:
-    """Arguments of every call of `airflow`: commands of services, health checks and the init script."""
+    """Return the arguments of every call of `airflow` in services, health checks and the init script."""
     found = [command[1:] for command in script_commands(INIT_SCRIPT.read_text()) if command[0] == "airflow"]
     for service in AIRFLOW_SERVICES:
         command = SERVICES[service]["command"]
@@ -156,25 +156,25 @@ def emulator_arguments(service: str) -> list[str]:
 
 
 def settings() -> list[tuple[str, str]]:
-    """Section and option of every `AIRFLOW__SECTION__OPTION`."""
+    """Return section and option of every `AIRFLOW__SECTION__OPTION`."""
     names = {name for service in SERVICES for name in environment(service) if name.startswith("AIRFLOW__")}
     return sorted((section, option) for _, section, option in (name.lower().split("__") for name in names))
 
 
 def need_provider(prefix: str) -> None:
-    """Skip, and say so, when the provider is missing here that brings a section or a command."""
+    """Skip the test if the provider of a section or command is not installed here."""
     provider = PROVIDERS.get(prefix)
     if provider:
         pytest.importorskip(provider, reason=f"{provider} is in Airflow's image, but not installed here")
 
 
 @pytest.fixture(scope="module")
-def installed_airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowAnswer:
-    """What the installed Airflow says to all commands, and the options it has."""
+def installed_airflow(tmp_path_factory: pytest.TempPathFactory) -> InstalledAirflow:
+    """Parse all commands with the installed Airflow, and list its options."""
     home = tmp_path_factory.mktemp("airflow")
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     done = subprocess.run(
-        [sys.executable, "-c", ASK_AIRFLOW],
+        [sys.executable, "-c", DESCRIBE_AIRFLOW],
         input=json.dumps(airflow_commands()),
         env={**surroundings, "AIRFLOW_HOME": str(home)},
         capture_output=True,
@@ -182,12 +182,12 @@ def installed_airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowAnswer
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return AirflowAnswer(**json.loads(done.stdout.rpartition("ANSWER")[2]))
+    return InstalledAirflow(**json.loads(done.stdout.rpartition("RESULT")[2]))
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_is_checked_or_ends(service: str) -> None:
-    """A long-running service has a health check; one without it ends, and others wait for its success."""
+    """A service has a health check, or exits and other services wait for its success."""
     check = SERVICES[service].get("healthcheck")
     if check:
         assert check["test"][0] in {"CMD", "CMD-SHELL"}
@@ -199,15 +199,15 @@ def test_every_service_is_checked_or_ends(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_long_running_service_comes_back(service: str) -> None:
-    """Whatever is not a one-shot restarts after a crash and after a reboot of the host."""
+def test_long_running_services_restart(service: str) -> None:
+    """Long-running services restart after a crash and after a reboot of the host."""
     expected = "no" if is_one_shot(service) else "unless-stopped"
     assert SERVICES[service]["restart"] == expected
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_dependencies_can_be_met(service: str) -> None:
-    """A dependency exists, can reach its condition, runs without a profile and does not wait in a circle."""
+    """Dependencies exist, can reach their condition, need no profile, and have no circle."""
     for target, dependency in SERVICES[service].get("depends_on", {}).items():
         assert target in SERVICES
         assert not is_demo(target)
@@ -225,8 +225,8 @@ def test_dependencies_can_be_met(service: str) -> None:
     assert service not in waits_for
 
 
-def test_every_service_waits_for_what_it_uses() -> None:
-    """The migration waits for the database, Airflow for that, Celery's two sides for the broker."""
+def test_services_wait_for_their_dependencies() -> None:
+    """The migration waits for the database, Airflow for the migration, Celery for the broker."""
     for service in AIRFLOW_SERVICES[1:]:
         assert SERVICES[service]["depends_on"]["init"] == {"condition": "service_completed_successfully"}
     for service, target in [
@@ -239,7 +239,7 @@ def test_every_service_waits_for_what_it_uses() -> None:
 
 
 def test_host_files_exist() -> None:
-    """Everything the file takes from the repository is there, and a missing folder would be an error."""
+    """Mounted files of the repository exist, and a missing folder is an error."""
     for service in SERVICES.values():
         build = service.get("build")
         if build:
@@ -253,7 +253,7 @@ def test_host_files_exist() -> None:
 
 
 def test_named_volumes_are_declared_and_used() -> None:
-    """Compose knows exactly the volumes that services mount."""
+    """The declared volumes are those that services mount."""
     used = {
         mount["source"]
         for service in SERVICES
@@ -265,19 +265,19 @@ def test_named_volumes_are_declared_and_used() -> None:
 
 @pytest.mark.parametrize("service", AIRFLOW_SERVICES)
 def test_airflow_services_see_the_same_folders(service: str) -> None:
-    """All have the DAGs and the logs."""
+    """All Airflow services mount the DAGs and the logs."""
     found = mounts(service)
     assert found["/opt/airflow/dags"]["source"] == "./dags"
     assert found["/opt/airflow/logs"]["source"] == "logs"
 
 
 def test_example_lists_exactly_the_variables_in_use() -> None:
-    """Every variable of the file is in .env.example, and nothing else is."""
+    """The variables of .env.example are those of the file."""
     assert set(example()) == {variable.name for variable in variables(COMPOSE)} | passed_on()
 
 
-def test_required_variables_wait_to_be_filled_in() -> None:
-    """A variable without which Compose refuses to start says what to do, and stands in .env.example empty."""
+def test_required_variables_are_empty_in_the_example() -> None:
+    """A required variable is empty in .env.example, and the error of Compose names what to do."""
     required = {variable for variable in variables(COMPOSE) if variable.how == "?"}
     assert required
     assert all(len(variable.text) > 10 for variable in required)
@@ -286,7 +286,7 @@ def test_required_variables_wait_to_be_filled_in() -> None:
 
 
 def test_example_holds_no_secret() -> None:
-    """A secret's line in .env.example is empty, so copying the file gives nobody a known password."""
+    """Secrets are empty in .env.example, so a copy of the file has no known password."""
     values = example()
     secrets = [name for name in values if SECRET_NAME.search(name)]
     assert len(secrets) > 5
@@ -295,7 +295,7 @@ def test_example_holds_no_secret() -> None:
 
 
 def test_defaults_in_the_example_are_the_defaults() -> None:
-    """A commented setting in .env.example shows the value that holds without it."""
+    """A commented setting in .env.example shows the default."""
     defaults = {variable.name: variable.text for variable in variables(COMPOSE) if variable.how == "-"}
     assert len(defaults) > 5
     assert {name: example()[name] for name in defaults} == defaults
@@ -303,7 +303,7 @@ def test_defaults_in_the_example_are_the_defaults() -> None:
 
 
 def test_commands_that_generate_secrets_work() -> None:
-    """Every secret names a command that makes one which fits: into a URL, into JSON, or as a Fernet key."""
+    """The command beside each secret generates a valid one: for a URL, for JSON, or as a Fernet key."""
     if not shutil.which("openssl"):
         pytest.skip("openssl is not installed here")
     for paragraph in EXAMPLE.split("\n\n"):
@@ -322,7 +322,7 @@ def test_commands_that_generate_secrets_work() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_secrets_come_from_the_environment(service: str) -> None:
-    """No password, key or token is written in the file: not as a value, not in a URL, not as an argument."""
+    """The file contains no password, key or token, neither as a value nor in a URL or an argument."""
     for name, value in environment(service).items():
         if SECRET_NAME.search(name):
             match = VARIABLE.fullmatch(value)
@@ -340,14 +340,14 @@ def test_secrets_come_from_the_environment(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_ports_are_published_on_this_machine_only(service: str) -> None:
-    """Nothing listens on other interfaces than the loopback one, and databases of Airflow on none at all."""
+    """Ports are published on the loopback interface only, and those of Airflow's databases not at all."""
     ports = SERVICES[service].get("ports", [])
     assert all(re.fullmatch(r"127\.0\.0\.1:\$\{\w+:-\d+\}:\d+", port) for port in ports)
     assert bool(ports) is (service in {"api-server", "demo-source", "demo-workspace", "demo-newsletter"})
 
 
-def test_airflow_services_are_one_airflow() -> None:
-    """All Airflow services run one image, and agree on every setting and secret they share."""
+def test_airflow_services_share_image_and_settings() -> None:
+    """All Airflow services have the same image, and the same values of shared settings and secrets."""
     assert [service for service in SERVICES if "AIRFLOW__CORE__EXECUTOR" in environment(service)] == (
         AIRFLOW_SERVICES
     )
@@ -370,7 +370,7 @@ def test_airflow_services_are_one_airflow() -> None:
 
 
 def test_urls_point_at_services_and_their_passwords() -> None:
-    """Database, broker and api-server are addressed by name, with the password that they ask for."""
+    """URLs of database, broker and api-server have the name of the service and its password."""
     database = environment("postgres")
     assert COMPOSE["x-environment"]["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == (
         f"postgresql+psycopg2://{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}"
@@ -385,8 +385,8 @@ def test_urls_point_at_services_and_their_passwords() -> None:
     assert SERVICES["api-server"]["ports"][0].endswith(":8080")
 
 
-def test_health_checks_ask_something_that_answers() -> None:
-    """The scheduler serves the port its check asks, and a worker's check asks its own container's worker."""
+def test_health_checks_reach_their_service() -> None:
+    """The scheduler serves the port of its check, and the check of a worker reaches its own container."""
     assert environment("scheduler")["AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK"] == "True"
     assert SERVICES["scheduler"]["healthcheck"]["test"][-1] == "http://localhost:8974/health"
     assert SERVICES["api-server"]["healthcheck"]["test"][-1].endswith(":8080/api/v2/monitor/health")
@@ -394,7 +394,7 @@ def test_health_checks_ask_something_that_answers() -> None:
 
 
 def test_workers_can_be_scaled() -> None:
-    """Nothing of the worker exists only once: no fixed name, no published port; how many is a setting."""
+    """Workers have no fixed name and no published port, and their number is a setting."""
     worker = SERVICES["worker"]
     assert not {"container_name", "hostname", "ports"} & worker.keys()
     assert worker["deploy"]["replicas"] == "${AIRFLOW_WORKERS:-2}"
@@ -402,7 +402,7 @@ def test_workers_can_be_scaled() -> None:
 
 
 def test_connections_are_optional() -> None:
-    """Those of the specs reach the containers, if .env has them: empty ones would hide those of the UI."""
+    """Connections reach the containers only if .env has them: empty ones would hide those of the UI."""
     folder = SpecFolder(ROOT / "dags" / "syncs")
     specs = [folder.load(path) for path in folder.paths()]
     used = {name for spec in specs for name in (spec.postgres_conn_id, spec.connection)}
@@ -410,8 +410,8 @@ def test_connections_are_optional() -> None:
     assert not passed_on() & {variable.name for variable in variables(COMPOSE)}
 
 
-def test_the_demo_is_apart() -> None:
-    """Only the profile `demo` starts demo services; they get no secret of Airflow, and require none."""
+def test_the_demo_needs_its_profile() -> None:
+    """Only the profile `demo` starts demo services. They get no secrets of Airflow and require none."""
     demo = [service for service in SERVICES if is_demo(service)]
     assert demo == [service for service in SERVICES if service.startswith("demo-")]
     assert len(demo) == 3
@@ -419,12 +419,12 @@ def test_the_demo_is_apart() -> None:
         assert SERVICES[service]["profiles"] == ["demo"]
         names = {variable.name for variable in variables(SERVICES[service])} - {"AIRFLOW_IMAGE"}
         assert all(name.startswith("DEMO_") for name in names)
-        # Compose replaces variables of profiles that are off too.
+        # Compose also replaces variables of inactive profiles.
         assert all(variable.how == "-" for variable in variables(SERVICES[service]))
 
 
 def test_the_demo_connections_fit_the_demo_services() -> None:
-    """With the commented section of .env.example, Airflow reaches the source database and both workspaces."""
+    """The connections in .env.example reach the source database and both workspaces."""
     values = example()
     secrets = {"DEMO_SOURCE_PASSWORD": "one", "DEMO_TRACK_API_KEY": "two", "DEMO_APP_API_KEY": "three"}
 
@@ -463,35 +463,35 @@ def test_the_demo_connections_fit_the_demo_services() -> None:
 
 @pytest.mark.parametrize("service", WORKSPACES.values())
 def test_the_demo_refuses_empty_keys(service: str) -> None:
-    """Without a key in .env a workspace does not start, and says which variable is missing."""
+    """Without a key in .env a workspace does not start, and its error names the variable."""
     flags = emulator_arguments(service)
     for name, option in {"TRACK_API_KEY": "--api-key", "APP_API_KEY": "--app-api-key"}.items():
         value = flags[flags.index(option) + 1]
         assert value == f"${{{name}:?set DEMO_{name} in .env}}"
 
 
-def test_the_source_is_filled_when_it_is_created() -> None:
-    """The source database runs the sample script when it starts for the first time."""
+def test_the_source_database_has_sample_data() -> None:
+    """The source database runs the sample script at its first start."""
     assert mounts("demo-source")["/docker-entrypoint-initdb.d/sample.sql"]["source"] == "./local/sample.sql"
 
 
 @pytest.mark.parametrize(("section", "option"), settings())
-def test_settings_are_real(section: str, option: str, installed_airflow: AirflowAnswer) -> None:
-    """Every AIRFLOW__SECTION__OPTION is an option of the installed Airflow, or of a provider in it."""
+def test_settings_are_real(section: str, option: str, installed_airflow: InstalledAirflow) -> None:
+    """Every AIRFLOW__SECTION__OPTION is an option of the installed Airflow or of one of its providers."""
     if section not in installed_airflow.options:
         need_provider(section.partition("_")[0])
     assert option in installed_airflow.options.get(section, [])
 
 
 @pytest.mark.parametrize("command", [" ".join(command) for command in airflow_commands()])
-def test_airflow_commands_are_real(command: str, installed_airflow: AirflowAnswer) -> None:
-    """Every `airflow …` of services, health checks and the init script parses with Airflow's own parser."""
+def test_airflow_commands_are_real(command: str, installed_airflow: InstalledAirflow) -> None:
+    """Airflow's own parser accepts every `airflow …` of services, health checks and the init script."""
     need_provider(command.partition(" ")[0])
     assert command not in installed_airflow.errors, installed_airflow.errors[command]
 
 
 def test_every_airflow_service_runs_a_command() -> None:
-    """The parser is asked about every component, the dag-processor's health check and all steps of init."""
+    """The checked commands include every component, a health check and all steps of init."""
     commands = [command[:2] for command in airflow_commands()]
     assert sorted(commands) == [
         ["api-server"],
@@ -507,7 +507,7 @@ def test_every_airflow_service_runs_a_command() -> None:
 
 @pytest.mark.parametrize("service", WORKSPACES.values())
 def test_the_emulator_takes_its_arguments(service: str) -> None:
-    """A demo workspace starts with flags that the emulator has, and listens where its port is published."""
+    """The emulator accepts the flags of a demo workspace, and listens on the published port."""
     from airflow_provider_cio.emulator.options import add_arguments
 
     parser = argparse.ArgumentParser()
@@ -519,7 +519,7 @@ def test_the_emulator_takes_its_arguments(service: str) -> None:
 
 
 def test_the_init_script_stops_at_the_first_failure() -> None:
-    """The init script is valid, and a failed migration or user keeps Airflow down; a failed pool does not."""
+    """A failed migration or user stops the init script. A failed pool does not."""
     subprocess.run(["bash", "-n", INIT_SCRIPT], check=True)
     script = INIT_SCRIPT.read_text()
     assert ["set", "-euo", "pipefail"] in script_commands(script)

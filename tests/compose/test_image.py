@@ -1,4 +1,4 @@
-"""What can be said about docker/Dockerfile without a Docker engine."""
+"""Checks of docker/Dockerfile that need no Docker engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def constraints() -> dict[str, str]:
 
 
 def test_the_image_is_the_airflow_of_the_constraints() -> None:
-    """The image has the Airflow that tests run with, and a Python that the package supports."""
+    """The image has the Airflow of the constraints, and a supported Python."""
     ((_, base),) = [instruction for instruction in INSTRUCTIONS if instruction[0] == "FROM"]
     match = re.fullmatch(r"apache/airflow:(?P<airflow>[\d.]+)-python(?P<python>[\d.]+)", base)
     assert match
@@ -44,7 +44,7 @@ def test_the_image_is_the_airflow_of_the_constraints() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_copied_files_exist_and_reach_the_build(source: str) -> None:
-    """What is copied is in the repository, and .dockerignore, which excludes all else, lets it through."""
+    """Copied files exist in the repository, and .dockerignore includes them."""
     assert (ROOT / source).exists()
     patterns = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in patterns
@@ -52,19 +52,19 @@ def test_copied_files_exist_and_reach_the_build(source: str) -> None:
 
 
 def test_the_build_sends_nothing_else() -> None:
-    """Of the repository only what the Dockerfile copies reaches the build: no .env, no history, no tests."""
+    """Only files that the Dockerfile copies reach the build: no .env, no history, no tests."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line.removeprefix("!") for line in lines if line.startswith("!")}
     assert allowed == {PurePosixPath(source).parts[0] for source in SOURCES}
 
 
 def test_the_metadata_of_the_package_is_copied() -> None:
-    """Building the package finds the files that pyproject.toml refers to."""
+    """The build has the files that pyproject.toml refers to."""
     assert {"pyproject.toml", "README.md", "LICENSE", "airflow_provider_cio"} <= set(SOURCES)
 
 
 def test_packages_are_named_without_an_index() -> None:
-    """All that is needed is installed by name, under constraints, and no index is named."""
+    """Packages are installed by name with constraints, and the file names no package index."""
     assert "pip install --no-cache-dir --constraint docker/constraints.txt" in RUN
     for package in ("celery", "fab", "postgres", "redis"):
         assert f" apache-airflow-providers-{package} " in RUN
@@ -77,7 +77,7 @@ def test_packages_are_named_without_an_index() -> None:
 
 
 def test_the_image_has_the_files_that_compose_uses() -> None:
-    """The init script is in its place."""
+    """The init script has the path that the Compose file uses."""
     compose = yaml.safe_load((ROOT / "docker-compose.airflow.yml").read_text())
     folders = [rest for name, rest in INSTRUCTIONS if name == "WORKDIR"]
     assert compose["services"]["init"]["command"] == ["bash", f"{folders[0]}/docker/init.sh"]
@@ -85,7 +85,7 @@ def test_the_image_has_the_files_that_compose_uses() -> None:
 
 
 def test_the_image_keeps_its_versions(tmp_path: Path) -> None:
-    """What is installed is pinned as it is, under any spelling; the rest as this project tests it."""
+    """Installed packages keep their version, under any spelling. Others get the tested version."""
     tested = tmp_path / "constraints.txt"
     tested.write_text("# tested\nPyYAML==1.0\ntyping_extensions==1.0\n\nnowhere-installed==2.5\n")
     script = ROOT / "docker" / "image_constraints.py"

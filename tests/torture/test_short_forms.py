@@ -1,4 +1,4 @@
-"""What `make torture` proves at length, in seconds."""
+"""The short forms of the scenarios of `make torture`."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("scenario", ["api_faults", "backends", "black_hole", "watermark"])
 def test_promises_hold_in_the_short_form(scenario: str, tmp_path: Path) -> None:
-    """A scenario raises an error that says what did not hold."""
+    """The promises hold: a scenario raises an error if one does not."""
     importlib.import_module(f"torture.{scenario}").run(Trial(seed=1, short=True, folder=tmp_path))
