@@ -1,4 +1,4 @@
-"""What blueprint has in Python: a template of the task, and one of the DAG's arguments."""
+"""The Python side of blueprint: a template for the task, and a template for the arguments of the DAG."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ class SyncConfig(BaseModel):
     """The keys of a step."""
 
     workspace: str
-    sync: str
+    sync_name: str
     postgres_conn_id: str
     identify_by: Literal["id", "email"]
     people_query: str
@@ -21,10 +21,10 @@ class SyncConfig(BaseModel):
 
 
 class Sync(Blueprint[SyncConfig]):  # type: ignore[misc]
-    """The task."""
+    """The template for the task."""
 
     def render(self, config: SyncConfig) -> CustomerIOSyncOperator:
-        """Make the task."""
+        """Return the task."""
         return CustomerIOSyncOperator(task_id=self.step_id, **config.model_dump())
 
 
@@ -39,8 +39,8 @@ class ArgumentsConfig(BaseModel):
 
 
 class Arguments(BlueprintDagArgs[ArgumentsConfig]):  # type: ignore[misc]
-    """The DAG's arguments."""
+    """The template for the arguments of the DAG."""
 
     def render(self, config: ArgumentsConfig) -> dict[str, Any]:
-        """Give the arguments."""
+        """Return the arguments."""
         return {**config.model_dump(), "max_active_runs": 1}
