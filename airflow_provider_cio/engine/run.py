@@ -1,4 +1,4 @@
-"""One run of a sync, from top to bottom."""
+"""One run of a sync: `run_sync` has its steps in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_cio.engine.outcome.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_cio.engine.delivery.workspace import WorkspaceWithSegments
+    from airflow_provider_cio.engine.delivery.workspace import Workspace, WorkspaceWithSegments
     from airflow_provider_cio.engine.mapping.mapper import Mapper
     from airflow_provider_cio.engine.mapping.query import Nulls, Query
     from airflow_provider_cio.engine.outcome.rejection import Rejection, Report
@@ -60,6 +60,23 @@ class _Import:
     tally: Tally
     failed_changes: FailedChanges | None
 
+    def send(self, workspace: Workspace) -> None:
+        """Send all rows, and wait for all verdicts."""
+        with Lanes(workspace, self.tally.add_verdicts) as lanes:
+            for chunk in self.rows:
+                self.tally.add_read(len(chunk))
+                lanes.send(self.mapper.to_operations(chunk))
+
+    def reject_failed_changes(self, snapshot: Snapshot, nulls: Nulls) -> None:
+        """Reject the rows whose changes were accepted and not applied. This reads the query again."""
+        if not (self.failed_changes and self.failed_changes.load()):
+            return
+        with snapshot.read(self.query.sql) as rows:
+            mapper = self.query.mapper(rows.columns, nulls, _already_rejected)
+            for chunk in rows:
+                for operation, rejected in self.failed_changes.match(mapper.to_operations(chunk)):
+                    self.tally.add_failed_change(operation, rejected)
+
 
 def run_sync(
     sync: Sync,
@@ -102,16 +119,15 @@ def run_sync(
                 mapper = query.mapper(rows.columns, sync.nulls, tally.add_rejection)
                 failed_changes = FailedChanges(read_back.app, query) if read_back else None
                 imports.append(_Import(query, rows, mapper, tally, failed_changes))
-            names = (column.name for each in imports for column in each.rows.columns)
-            report.expect(list(dict.fromkeys(names)))
-            for each in imports:
-                _send(each, workspace)
+            report.expect(_column_names(imports))
+            for query_import in imports:
+                query_import.send(workspace)
             if members and sync.segment:
                 summary.added_to_segment = members.send(workspace, sync.segment)
             if read_back and summary.rows_imported:
                 read_back.app.wait(read_back.wait)
-                for each in imports:
-                    _reject_failed_changes(each, snapshot, sync.nulls)
+                for query_import in imports:
+                    query_import.reject_failed_changes(snapshot, sync.nulls)
         summary.finish(snapshot.watermark.next_last_sync_time)
     finally:
         summary.requests = workspace.requests - earlier_requests
@@ -119,23 +135,9 @@ def run_sync(
         summary.finished_at = dt.datetime.now(dt.UTC)
 
 
-def _send(each: _Import, workspace: WorkspaceWithSegments) -> None:
-    """Send all rows of a query, and wait for all verdicts."""
-    with Lanes(workspace, each.tally.add_verdicts) as lanes:
-        for chunk in each.rows:
-            each.tally.add_read(len(chunk))
-            lanes.send(each.mapper.to_operations(chunk))
-
-
-def _reject_failed_changes(each: _Import, snapshot: Snapshot, nulls: Nulls) -> None:
-    """Reject the rows whose changes were accepted and not applied. This reads the query again."""
-    if not (each.failed_changes and each.failed_changes.load()):
-        return
-    with snapshot.read(each.query.sql) as rows:
-        mapper = each.query.mapper(rows.columns, nulls, _already_rejected)
-        for chunk in rows:
-            for operation, rejected in each.failed_changes.match(mapper.to_operations(chunk)):
-                each.tally.add_failed_change(operation, rejected)
+def _column_names(imports: list[_Import]) -> list[str]:
+    """Return the names of the columns of all queries, each once."""
+    return list(dict.fromkeys(column.name for each in imports for column in each.rows.columns))
 
 
 def _already_rejected(_: Rejection) -> None:

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_cio.engine.mapping.objects import ObjectsQuery
-    from airflow_provider_cio.engine.mapping.people import PeopleQuery
     from airflow_provider_cio.engine.mapping.query import Nulls, Query
-    from airflow_provider_cio.engine.mapping.relationships import RelationshipsQuery
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +21,8 @@ class Sync:
         nulls: What a NULL attribute does: remove the attribute, or leave it as it was.
     """
 
-    main: PeopleQuery | ObjectsQuery
-    relationships: RelationshipsQuery | None = None
+    main: Query
+    relationships: Query | None = None
     segment: int | None = None
     nulls: Nulls = "remove"
 

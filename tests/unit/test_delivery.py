@@ -156,11 +156,11 @@ class SilentWorkspace(SlowWorkspace):
 
     def __init__(self) -> None:
         super().__init__(lanes=8)
-        self.asked = threading.Event()
+        self.requested = threading.Event()
 
     def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Wait for ever."""
-        self.asked.set()
+        self.requested.set()
         threading.Event().wait()
         return super().send_batch(operations)
 
@@ -170,6 +170,6 @@ def test_an_error_does_not_wait_for_requests_in_flight() -> None:
     workspace = SilentWorkspace()
     with pytest.raises(KeyboardInterrupt), Lanes(workspace, lambda _: None) as lanes:  # noqa: PT012
         lanes.send(operations(people=50, rounds=20, size=5_000))
-        assert workspace.asked.wait(60)
+        assert workspace.requested.wait(60)
         raise KeyboardInterrupt
     assert workspace.stopped

@@ -126,15 +126,15 @@ def test_a_batch_that_is_too_large_is_split() -> None:
 
 def send(workspace: ScriptedWorkspace, operations: list[Operation]) -> tuple[Verdicts, Exception]:
     """Deliver operations until an error is raised. Return the verdicts and the error."""
-    told = Verdicts()
+    seen = Verdicts()
 
     def add(verdicts: Verdicts) -> None:
-        told.accepted += verdicts.accepted
-        told.rejected += verdicts.rejected
+        seen.accepted += verdicts.accepted
+        seen.rejected += verdicts.rejected
 
     with pytest.raises(SyncError) as error, Lanes(workspace, add) as lanes:
         lanes.send(operations)
-    return told, error.value
+    return seen, error.value
 
 
 def refuse(operations: Sequence[bytes]) -> list[RejectedOperation]:
@@ -158,11 +158,11 @@ def test_a_workspace_that_refuses_everything_is_a_configuration_error(answer: An
     """A gateway may refuse everything: the run stops soon, and the first rows are in the report."""
     workspace = ScriptedWorkspace(answer, lanes)
     rows = [Operation(n, str(n), str(n).encode().ljust(5000)) for n in range(1, 3001)]
-    told, error = send(workspace, rows)
+    seen, error = send(workspace, rows)
     assert isinstance(error, ConfigurationError)
     assert "bad request" not in str(error)
-    assert 20 <= len(told.rejected) <= 20 + lanes
-    assert told.accepted == []
+    assert 20 <= len(seen.rejected) <= 20 + lanes
+    assert seen.accepted == []
     assert len(workspace.sent) < 100 + 10 * lanes
 
 
@@ -212,6 +212,6 @@ def test_verdicts_before_an_error_count() -> None:
             raise UnavailableError("gone")
         return []
 
-    told, error = send(ScriptedWorkspace(answer), batch(8))
+    seen, error = send(ScriptedWorkspace(answer), batch(8))
     assert isinstance(error, UnavailableError)
-    assert [operation.row_index for operation in told.accepted] == [1, 2, 3, 4]
+    assert [operation.row_index for operation in seen.accepted] == [1, 2, 3, 4]

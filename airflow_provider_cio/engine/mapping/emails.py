@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Matches ordinary addresses. The validator accepts all of them, except for domains that are reserved for
-#: tests. It decides about everything else, because it knows the whole standard, but it takes much longer.
+#: tests. It decides about everything else, because it covers the whole standard, but it takes much longer.
 #: The possessive quantifiers (++) avoid backtracking. The groups have none: before Python 3.11.5 a possessive
 #: group that fails halfway keeps what it matched, and "a.@b.co" would pass. The group of lines can have one,
 #: because it never fails after a line break.
