@@ -22,7 +22,8 @@ from airflow_provider_cio.track.limits import OPERATION_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from airflow_provider_cio.engine.mapping.operations import Payload
+    import msgspec
+
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.sources import Column, Row
 
@@ -39,7 +40,7 @@ class Payloads(NamedTuple):
     """
 
     order_keys: Sequence[str]
-    payloads: Iterable[Payload]
+    payloads: Iterable[msgspec.Struct]
 
 
 class Mapper(ABC):

@@ -109,10 +109,7 @@ class RelatePerson(msgspec.Struct, tag_field="type", tag="person", gc=False):
     cio_relationships: tuple[Relationship]
 
 
-Payload: TypeAlias = IdentifyPerson | IdentifyObject | RelatePerson
-
-
-def encode(payloads: Iterable[Payload], *, contain_json: bool) -> list[bytes]:
+def encode(payloads: Iterable[msgspec.Struct], *, contain_json: bool) -> list[bytes]:
     """Encode operations as JSON.
 
     Args:
