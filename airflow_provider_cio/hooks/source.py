@@ -1,4 +1,4 @@
-"""From an Airflow connection of type Postgres to a connection to read from."""
+"""Connect to the Postgres of an Airflow connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_cio.errors import ConfigurationError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-#: A setting of rows for other operators: a sync reads tuples whatever it says.
+#: An extra that sets the class of rows for other operators. A sync always reads tuples.
 _CURSOR = "cursor"
 
 
@@ -23,12 +23,12 @@ def connect_source(postgres_conn_id: str) -> psycopg.Connection[Any]:
     """Open a connection to the source.
 
     Args:
-        postgres_conn_id: A connection of type Postgres.
+        postgres_conn_id: The id of a connection of type Postgres.
 
     Raises:
-        ConfigurationError: The connection holds something that cannot be used.
-        AirflowNotFoundException: There is no such connection.
-        psycopg.OperationalError: The server does not answer, or refuses.
+        ConfigurationError: A field of the connection cannot be used.
+        AirflowNotFoundException: The connection does not exist.
+        psycopg.OperationalError: The server does not respond, or refuses the connection.
     """
     connection = PostgresHook.get_connection(postgres_conn_id)
     try:
@@ -37,15 +37,15 @@ def connect_source(postgres_conn_id: str) -> psycopg.Connection[Any]:
     except psycopg.OperationalError:
         raise
     except (ImportError, AirflowOptionalProviderFeatureException) as error:
-        # Such as for the extra iam, which takes the provider of Amazon. Their texts name packages only.
-        raise _wrong(postgres_conn_id, f"needs a package that is not installed: {error}") from None
-    except Exception as error:  # noqa: BLE001 - every way of connecting has errors of its own
-        # Their texts can quote what the connection holds.
-        wrong = f"cannot be used ({type(error).__name__}): {_remedy(error)}"
-        raise _wrong(postgres_conn_id, wrong) from None
+        # For example, the extra iam needs the Amazon provider. The texts of these errors name only packages.
+        raise _unusable(postgres_conn_id, f"needs a package that is not installed: {error}") from None
+    except Exception as error:  # noqa: BLE001 - each authentication method has exceptions of its own
+        # Their texts can quote fields of the connection.
+        problem = f"cannot be used ({type(error).__name__}): {_remedy(error)}"
+        raise _unusable(postgres_conn_id, problem) from None
     if not isinstance(opened, psycopg.Connection):
         raise ConfigurationError(
-            "Airflow's PostgresHook uses psycopg2 here. Install psycopg 3 and SQLAlchemy 2."
+            "Airflow's PostgresHook uses psycopg2 in this installation. Install psycopg 3 and SQLAlchemy 2."
         )
     return opened
 
@@ -66,5 +66,5 @@ def _remedy(error: Exception) -> str:
     return "correct its host, port, database and extra"
 
 
-def _wrong(postgres_conn_id: str, what: str) -> ConfigurationError:
-    return ConfigurationError(f"The connection {postgres_conn_id} {what}.")
+def _unusable(postgres_conn_id: str, problem: str) -> ConfigurationError:
+    return ConfigurationError(f"The connection {postgres_conn_id} {problem}.")

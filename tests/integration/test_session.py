@@ -1,4 +1,4 @@
-"""A run reads what a plain session of the role would read."""
+"""A run reads the same values as an ordinary session of the role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_cio.engine.delivery.dry_run import DryRun
 if TYPE_CHECKING:
     from tests.conftest import Database
 
-#: Settings of a role or a database that change what an expression means or how a text looks.
+#: Settings of a role or a database that change the meaning of an expression or the format of a text.
 SETTINGS = {
     "timezone": ["America/New_York", "Asia/Kolkata", "Pacific/Apia", "UTC", "Europe/Berlin"],
     "datestyle": ["ISO, MDY", "ISO, DMY", "SQL, DMY", "German", "Postgres, MDY"],
@@ -36,7 +36,7 @@ SETTINGS = {
     "row_security": ["on"],
 }
 
-#: What a query may compute, each as text in the query itself, so that the session decides how it looks.
+#: Expressions of a query. Each is cast to text in the query, so that the session decides about its format.
 EXPRESSIONS = [
     "(timestamptz '2026-03-01 22:30-05'::date)::text",
     "'10/11/12'::date::text",
@@ -65,7 +65,7 @@ EXPRESSIONS = [
 
 
 def read(database: Database, query: str, since: int = 0) -> tuple[list[dict[str, Any]], Summary]:
-    """Run a query in a dry run and give the values that are sent, and the summary."""
+    """Run a query in a dry run, and return the attributes that would be sent and the summary."""
     found: list[dict[str, Any]] = []
 
     class Recorder(DryRun):
@@ -84,10 +84,10 @@ def read(database: Database, query: str, since: int = 0) -> tuple[list[dict[str,
 @pytest.mark.parametrize(
     ("setting", "value"), [(setting, value) for setting, values in SETTINGS.items() for value in values]
 )
-def test_every_expression_means_what_it_means_in_a_plain_session(
+def test_every_expression_has_the_same_value_as_in_an_ordinary_session(
     database: Database, setting: str, value: str
 ) -> None:
-    """Whatever the database sets, a run computes and shows what a session of the same role does."""
+    """This holds for every setting of the database."""
     database.execute(
         "CREATE SCHEMA shadow; CREATE FUNCTION public.shadowed(int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
         "CREATE FUNCTION shadow.shadowed(int) RETURNS int LANGUAGE sql AS 'SELECT 2'"
@@ -98,7 +98,7 @@ def test_every_expression_means_what_it_means_in_a_plain_session(
     try:
         database.execute(f"ALTER DATABASE {database.name} SET {setting} = {names}")
     except psycopg.errors.InvalidParameterValue:
-        pytest.skip("this server does not know the value")
+        pytest.skip("this server does not support the value")
     columns = ", ".join(f"{expression} AS e{number}" for number, expression in enumerate(EXPRESSIONS))
     with database.connect() as plain:
         expected = plain.execute(f"SELECT {columns}".encode()).fetchone()
@@ -120,10 +120,10 @@ def test_every_expression_means_what_it_means_in_a_plain_session(
         ("time_domain", ">= to_timestamp({since})"),
     ],
 )
-def test_what_changes_between_two_runs_is_read_by_the_second(
+def test_a_row_that_changes_between_two_runs_is_read_by_the_second(
     database: Database, zone: str, column: str, condition: str
 ) -> None:
-    """A row stamped by its default is in the next run, whatever the column's type and the server's zone."""
+    """This holds for every type of the column that stamps a row, and for every time zone of the server."""
     database.execute(f"ALTER DATABASE {database.name} SET timezone = '{zone}'")
     database.execute("CREATE DOMAIN time_domain AS timestamp")
     with database.connect() as plain:
@@ -134,7 +134,7 @@ def test_what_changes_between_two_runs_is_read_by_the_second(
     with database.connect() as plain:
         plain.execute("INSERT INTO t VALUES ('second')")
     _, second = read(database, query.format(since=first.next_last_sync_time), first.next_last_sync_time)
-    assert (first.rows_read, second.rows_read) in {(1, 1), (1, 2)}  # the first may be read again
+    assert (first.rows_read, second.rows_read) in {(1, 1), (1, 2)}  # the first row can be read twice
     with database.connect() as plain:
         (missed,) = plain.execute(
             "SELECT count(*) FROM t WHERE id = 'second' AND NOT changed "
@@ -155,10 +155,10 @@ def test_what_changes_between_two_runs_is_read_by_the_second(
         "1969-12-31 23:59:59.5",
     ],
 )
-def test_a_naive_timestamp_is_the_moment_that_postgres_means(
+def test_a_naive_timestamp_is_the_moment_that_postgres_interprets(
     database: Database, zone: str, shown: str
 ) -> None:
-    """Also in arrays, domains and behind a change of clocks, the value is that of a cast to timestamptz."""
+    """Its value is that of a cast to timestamptz, also in arrays and domains and when the clocks change."""
     database.execute(f"ALTER DATABASE {database.name} SET timezone = '{zone}'")
     database.execute("CREATE DOMAIN moment AS timestamp")
     literal = f"timestamp '{shown}'"
@@ -204,10 +204,10 @@ def test_a_naive_timestamp_is_the_moment_that_postgres_means(
     ],
 )
 @pytest.mark.parametrize("other", ["'10:00'::time", "1"])
-def test_a_query_whose_columns_are_cast_keeps_its_meaning(
+def test_a_query_with_casts_keeps_its_meaning(
     database: Database, end: str, expected: list[int], other: str
 ) -> None:
-    """The query is put into another one for a cast; nothing but a semicolon and comments is left out."""
+    """A cast puts the query into another one. Only a semicolon and comments at the end are removed."""
     found, _ = read(
         database,
         f'SELECT n AS id, n AS "n {{}} %s {{0}}", {other} AS other FROM generate_series(1, 3) n {end}',
@@ -215,8 +215,8 @@ def test_a_query_whose_columns_are_cast_keeps_its_meaning(
     assert [row["n {} %s {0}"] for row in found] == expected
 
 
-def test_a_search_path_cannot_put_another_text_before_that_of_postgres(database: Database) -> None:
-    """A role's search_path may name schemas before pg_catalog; a column is cast to Postgres's own text."""
+def test_a_search_path_does_not_change_the_types_of_casts(database: Database) -> None:
+    """A schema before pg_catalog can contain another type text. Columns are cast to the type of Postgres."""
     database.execute(
         "CREATE SCHEMA shadow; CREATE DOMAIN shadow.text AS int;"
         f"ALTER DATABASE {database.name} SET search_path = shadow, pg_catalog, public"

@@ -1,4 +1,4 @@
-"""Memory and time of a run have bounds, whatever the rows are and the network does."""
+"""Memory and time of a run are bounded, for all rows and for all failures of the network."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from tests.conftest import Database
 
-#: What may be taken above an idle process, in MiB. A chunk that is used, one that waits and one that is read.
+#: The allowed memory above an idle process, in MiB. There are three chunks: in use, waiting, being read.
 MEBIBYTES = 64
-#: A test that meets a hang fails after this.
+#: Seconds after which a test fails that hangs.
 PATIENCE = 60
 
 MEASURE = """
@@ -52,20 +52,20 @@ print(run(sys.argv[2]), peak() - idle)
 @pytest.mark.parametrize(
     ("value", "since", "rows"),
     [
-        ("repeat('x', 30000)", 6000, 20000),  # short rows, then long ones
-        ("repeat('x', 30000)", 0, 10000),  # long from the first row on
-        ("repeat('x', 300000)", 5000, 6000),  # much too long
-        ("CASE WHEN n % 50 = 0 THEN repeat('x', 1000000) END", 0, 20000),  # now and then
+        ("repeat('x', 30000)", 6000, 20000),  # short rows, then long rows
+        ("repeat('x', 30000)", 0, 10000),  # long rows from the start
+        ("repeat('x', 300000)", 5000, 6000),  # rows that are far too long to send
+        ("CASE WHEN n % 50 = 0 THEN repeat('x', 1000000) END", 0, 20000),  # some long rows
         ("convert_to(repeat('x', 20000), 'UTF8')", 6000, 12000),
         ("to_jsonb(repeat('x', 30000))", 6000, 16000),
         ("array_fill(n, ARRAY[4000])", 6000, 9000),
         ("repeat('9', 2000)::numeric", 6000, 9000),
     ],
 )
-def test_memory_is_bounded_whatever_the_rows_before_were(
+def test_memory_is_bounded_when_rows_become_long(
     database: Database, value: str, since: int, rows: int
 ) -> None:
-    """Rows that become long take no more memory than short ones, but for a few of them."""
+    """Only a few long rows are in memory at a time."""
     query = f"SELECT n AS id, CASE WHEN n > {since} THEN {value} END AS v FROM generate_series(1, {rows}) n"
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, database.uri, query], check=True, capture_output=True, text=True
@@ -77,19 +77,19 @@ def test_memory_is_bounded_whatever_the_rows_before_were(
 
 @pytest.fixture
 def proxy(database: Database) -> Iterator[Proxy]:
-    """Give a proxy before the test's database."""
+    """Return a proxy in front of the database."""
     port = psycopg.conninfo.conninfo_to_dict(database.uri)["port"]
     with Proxy(int(port or 0)) as proxy:
         yield proxy
 
 
 def through(database: Database, proxy: Proxy) -> Callable[[], psycopg.Connection[Any]]:
-    """Give a function that connects through the proxy."""
+    """Return a function that connects through the proxy."""
     return lambda: psycopg.connect(database.uri, port=proxy.port)
 
 
 def within(seconds: float, work: Callable[[], object]) -> BaseException | None:
-    """Do something in the main thread, interrupt it as Airflow's timeout does, and give what it raised."""
+    """Call a function, interrupt it as Airflow's timeout does, and return its exception."""
     return Interruption(lambda: True, seconds, patience=PATIENCE).during(work)
 
 
@@ -97,10 +97,10 @@ QUERY = "SELECT n AS id, md5(n::text) AS v FROM generate_series(1, 500000) n"
 
 
 @pytest.mark.parametrize("stall_after", [0, 200, 600, 2_000, 100_000, 3_000_000])
-def test_a_timeout_ends_a_run_whatever_the_network_does(
+def test_a_timeout_ends_a_run_on_a_stalled_connection(
     database: Database, proxy: Proxy, stall_after: int
 ) -> None:
-    """A connection that stalls, at the greeting or in the middle of the rows, does not keep it."""
+    """The connection stalls at every stage, from the handshake to the middle of the rows."""
     proxy.stall_after(stall_after)
     source = PostgresSource(through(database, proxy))
     sync = Sync(main=PeopleQuery(sql=QUERY))
@@ -114,7 +114,7 @@ def test_a_timeout_ends_a_run_whatever_the_network_does(
 def test_silence_ends_a_run_without_a_timeout(
     database: Database, proxy: Proxy, stall_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When nothing comes and a second connection does not find our backend at work, the run is transient."""
+    """If nothing arrives and a second connection cannot find our backend, the run fails as transient."""
     monkeypatch.setattr(session, "SILENCE_SECONDS", 1)
     monkeypatch.setattr(session, "BACKEND_CHECK_SECONDS", 2)
     proxy.stall_after(stall_after)
@@ -127,16 +127,16 @@ def test_silence_ends_a_run_without_a_timeout(
     assert "sent nothing" in str(error)
 
 
-def test_a_connection_that_was_dropped_on_the_way_is_found_out(
+def test_a_dropped_connection_is_detected(
     database: Database, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second connection that works sees that the backend waits for a client: the rows were lost between."""
+    """A second connection finds that the backend waits for its client, so the rows were lost on the way."""
     monkeypatch.setattr(session, "SILENCE_SECONDS", 1)
-    ways = [database.connect, through(database, proxy)]
+    functions = [database.connect, through(database, proxy)]
 
     def connect() -> psycopg.Connection[Any]:
-        way = ways.pop() if len(ways) > 1 else ways[0]
-        return way()
+        function = functions.pop() if len(functions) > 1 else functions[0]
+        return function()
 
     source = PostgresSource(connect)
     proxy.stall_after(100_000)
@@ -147,10 +147,10 @@ def test_a_connection_that_was_dropped_on_the_way_is_found_out(
     assert isinstance(error, SourceUnavailableError)
 
 
-def test_a_query_that_computes_for_long_is_not_silence(
+def test_a_slow_query_is_not_mistaken_for_a_dropped_connection(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As long as the backend is at work for us, a run waits, before the first row and between rows."""
+    """A run waits for the first row and between rows, as long as the backend is active."""
     monkeypatch.setattr(session, "SILENCE_SECONDS", 0.3)
     summary = Summary(0)
     query = "SELECT n AS id, pg_sleep(1)::text AS v FROM generate_series(1, 3) n"
@@ -160,8 +160,8 @@ def test_a_query_that_computes_for_long_is_not_silence(
     assert summary.rows_imported == 3
 
 
-def test_a_backend_does_not_go_on_for_a_run_that_ended(database: Database) -> None:
-    """A timeout in the middle of a long query cancels it at the server."""
+def test_a_query_is_cancelled_when_its_run_ends(database: Database) -> None:
+    """After a timeout in the middle of a long query, the server stops computing it."""
     source = PostgresSource(database.connect)
     query = "SELECT n AS id, pg_sleep(0.01)::text AS v FROM generate_series(1, 100000) n"
     error = within(
@@ -179,7 +179,7 @@ def test_a_backend_does_not_go_on_for_a_run_that_ended(database: Database) -> No
 
 
 def test_stopping_in_a_signal_handler_does_not_block(database: Database, proxy: Proxy) -> None:
-    """A task that is told to end cancels its query, also when nothing gets through any more."""
+    """A task that receives SIGTERM cancels its query, also over a stalled connection."""
     proxy.stall_after(100_000)
     source = PostgresSource(through(database, proxy))
     stopped = threading.Event()
@@ -200,8 +200,8 @@ def test_stopping_in_a_signal_handler_does_not_block(database: Database, proxy: 
     assert stopped.is_set()
 
 
-def test_keepalive_is_on_unless_the_connection_says_otherwise(database: Database) -> None:
-    """TCP finds a dead server in minutes; what the connection gives is left alone."""
+def test_keepalive_is_on_except_where_the_connection_sets_it(database: Database) -> None:
+    """TCP detects a dead server within minutes. Settings of the connection are not changed."""
 
     def options(**given: Any) -> dict[str, int]:
         opened = session.Session(lambda: psycopg.connect(database.uri, **given))

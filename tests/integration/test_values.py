@@ -1,7 +1,7 @@
-"""Every type of Postgres, from its table into a workspace.
+"""Values of every type of Postgres arrive in a workspace.
 
-The samples below follow docs/values.md, line by line. Each is a row of one table, in which the column of its
-type has the sample and all other columns are NULL.
+The samples are in the order of docs/values.md. Each sample is one row of a table, in which the column of its
+type has the value and all other columns are NULL.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 RunQuery: TypeAlias = Callable[..., "Run"]
 
-#: A value as one writes it in SQL, and the JSON that has to be sent for it, byte by byte.
+#: Literals of a type in SQL, with the exact JSON that is sent for each.
 Values: TypeAlias = dict[str, str]
 
 
 def as_text(*literals: str) -> Values:
-    """Give values that arrive as the text that Postgres shows."""
+    """Return values that are sent as the text that Postgres displays."""
     return {literal: json.dumps(literal, ensure_ascii=False) for literal in literals}
 
 
 def as_json(*literals: str) -> Values:
-    """Give values that are JSON already."""
+    """Return values whose literals are JSON."""
     return {literal: literal for literal in literals}
 
 
-#: Times and their Unix seconds.
+#: Points in time with their Unix seconds.
 TIMES = {
     "2024-02-29 12:00:00+00": "1709208000",
     "2024-01-01 00:00:00.9+00": "1704067200",
@@ -59,7 +59,7 @@ BUILT_IN: dict[str, Values] = {
     "int4": {"0": "0", "-2147483648": "-2147483648", "2147483647": "2147483647"},
     "int8": {"-9223372036854775808": "-9223372036854775808", "9223372036854775807": "9223372036854775807"},
     "oid": {"0": "0", "4294967295": "4294967295"},
-    # numeric: a number with all of its digits
+    # Numbers with all of their digits
     "numeric": {
         "0": "0",
         "-1.50": "-1.50",
@@ -71,7 +71,7 @@ BUILT_IN: dict[str, Values] = {
         "Infinity": "null",
         "-Infinity": "null",
     },
-    # Floating point: a number with the digits that Postgres shows
+    # Floating-point numbers with the digits that Postgres displays
     "float4": {
         "1": "1.0",
         "0.1": "0.1",
@@ -106,7 +106,7 @@ BUILT_IN: dict[str, Values] = {
     "name": as_text("", "n" * 63),
     "char": as_text("", "a", r"\377"),
     "uuid": as_text("00000000-0000-0000-0000-000000000000", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
-    # JSON is sent unread
+    # JSON, which is sent unread
     "json": as_json(
         "null",
         "-0",
@@ -127,7 +127,7 @@ BUILT_IN: dict[str, Values] = {
         r'"\u0001 \ud83d\ude00"': r'"\u0001 😀"',
         '{"b": 2, "a": 1, "a": [true, null, {}]}': '{"a": [true, null, {}], "b": 2}',
     },
-    # Times: Unix seconds, floored
+    # Dates and times as Unix seconds, rounded down
     "date": {
         "2024-02-29": "1709164800",
         "1969-12-31": "-86400",
@@ -140,7 +140,7 @@ BUILT_IN: dict[str, Values] = {
     "timestamptz": {**TIMES, "2024-01-01 01:00:00.9+01": "1704067200"},
     # Bytes as base64
     "bytea": {r"\x": '""', r"\xff00": '"/wA="'},
-    # All others: text. Time of day and durations
+    # All types below are sent as text. Time of day and durations
     "time": as_text("00:00:00", "23:59:59.999999", "24:00:00"),
     "timetz": as_text("00:00:00+15:59", "24:00:00-15:59"),
     "interval": as_text(
@@ -188,8 +188,8 @@ BUILT_IN: dict[str, Values] = {
     "tsvector": as_text("", "'a' 'b':2A"),
     "tsquery": as_text("", "'a' & !'b'"),
     "jsonpath": as_text('$."a"[*]', 'strict $."a"?(@ > 1)'),
-    "xml": {},  # NULL only: Postgres can be built without it, and this one is
-    # Postgres's own
+    "xml": {},  # NULL only, because the Postgres of the tests was built without XML
+    # System types
     "int2vector": as_text("", "1 -2 3"),
     "oidvector": as_text("", "1 4294967295"),
     "tid": as_text("(0,0)", "(4294967295,65535)"),
@@ -212,7 +212,7 @@ BUILT_IN: dict[str, Values] = {
     "regprocedure": as_text("-", "now()"),
     "regrole": as_text("-", "postgres"),
     "regtype": as_text("-", "integer", "character varying[]"),
-    # NULL only: what indexes, statistics and stored expressions are made of has no form in SQL
+    # Types of indexes, statistics and stored expressions. NULL only, because they have no literals in SQL
     "gtsvector": {},
     "pg_brin_bloom_summary": {},
     "pg_brin_minmax_multi_summary": {},
@@ -250,7 +250,7 @@ OWN_TYPES = """
 """
 
 OWN: dict[str, Values] = {
-    # A domain is what its base type is, an enum or a composite is text
+    # A domain is sent as its base type, an enum or a composite as text
     "d_text": as_text("", "ünï"),
     "d_int": {"7": "7"},
     "d_even": {"8": "8"},
@@ -271,16 +271,15 @@ OWN: dict[str, Values] = {
 }
 
 
-#: Settings of a server that change what values look like as text.
 class Refusal(NamedTuple):
-    """What a rejection names."""
+    """The field and the reason of a rejection."""
 
     field: str
     reason: str
 
 
 class Sample(NamedTuple):
-    """A row: which column has a value, the value in SQL, and its JSON, or why the row is refused."""
+    """A row: the column with a value, the value in SQL, and its JSON or the reason why the row is refused."""
 
     column: str
     sql: str
@@ -290,14 +289,14 @@ class Sample(NamedTuple):
 TOO_LARGE = Refusal("attributes", "too_large")
 INVALID_JSON = Refusal("attributes.json", "invalid")
 
-#: The longest values that arrive: 1,000 bytes.
+#: The longest values that Customer.io accepts: 1,000 bytes.
 LONGEST = [
     Sample("text", "repeat('é', 500)", f'"{"é" * 500}"'),
     Sample("numeric", "repeat('9', 1000)::numeric", "9" * 1000),
     Sample("json", "(repeat('[', 500) || repeat(']', 500))::json", "[" * 500 + "]" * 500),
     Sample("jsonb", "(repeat('[', 500) || repeat(']', 500))::jsonb", "[" * 500 + "]" * 500),
 ]
-#: What we refuse: operations of more than 32,000 bytes, and JSON that would spoil its batch.
+#: Rows that are not sent: more than 32,000 bytes, or JSON that would make its batch unreadable.
 REFUSED_BY_US = [
     Sample("text", "repeat('x', 1000000)", TOO_LARGE),
     Sample("numeric", "repeat('9', 131072)::numeric", TOO_LARGE),
@@ -314,7 +313,7 @@ REFUSED_BY_US = [
         for levels in (501, 5000)
     ),
 ]
-#: What Customer.io refuses: values of more than 1,000 bytes.
+#: Rows that Customer.io refuses: values of more than 1,000 bytes.
 REFUSED_BY_CUSTOMERIO = [
     Sample(column, sql, Refusal(f"attributes.{column}", "invalid"))
     for column, sql in {
@@ -331,7 +330,7 @@ REFUSED_BY_CUSTOMERIO = [
 
 
 def ordinary_samples() -> Iterator[Sample]:
-    """Give all values of all types, and arrays of them: of one dimension, of two, and empty."""
+    """Yield all values of all types, and arrays of them: with one dimension, with two, and empty."""
     for name, values in (BUILT_IN | OWN).items():
         scalars = [Sample(name, f'{quote(literal)}::"{name}"', sent) for literal, sent in values.items()]
         yield from scalars
@@ -344,18 +343,18 @@ def ordinary_samples() -> Iterator[Sample]:
 
 
 def array(name: str, elements: Sequence[Sample]) -> Sample:
-    """Give an array of samples."""
+    """Return a sample whose value is an array of samples."""
     return Sample(f"{name}[]", *nested(elements))
 
 
 def nested(elements: Sequence[Sample]) -> tuple[str, str]:
-    """Write an array of samples in SQL and in JSON."""
+    """Return an array of samples in SQL and in JSON."""
     sql = ", ".join(element.sql for element in elements)
     return f"ARRAY[{sql}]", f"[{','.join(str(element.outcome) for element in elements)}]"
 
 
 def numbered(samples: Sequence[Sample]) -> dict[str, Sample]:
-    """Give each sample an id that names its type."""
+    """Return the samples by ids that contain their types."""
     seen: Counter[str] = Counter()
     named = {}
     for sample in samples:
@@ -371,7 +370,7 @@ QUERY = "SELECT * FROM samples; -- with a comment behind"
 
 @pytest.fixture
 def samples(database: Database) -> Database:
-    """Give a database with all samples in a table."""
+    """Return a database with all samples in a table."""
     database.execute(OWN_TYPES)
     types = {name: f'"{name}"' for name in BUILT_IN | OWN}
     types |= {f"{name}[]": f'"{name}"[]' for name in types if name not in WITHOUT_ARRAYS}
@@ -386,14 +385,14 @@ def samples(database: Database) -> Database:
 
 
 class SentOperation(msgspec.Struct):
-    """What is looked at of an operation; its attributes as they were sent."""
+    """The identifiers of an operation, and its attributes as they were sent."""
 
     identifiers: dict[str, str]
     attributes: dict[str, msgspec.Raw]
 
 
 class Recorder(DryRun):
-    """A workspace that takes every operation and keeps it."""
+    """A workspace that accepts and keeps every operation."""
 
     def __init__(self) -> None:
         self.sent: dict[str, dict[str, str]] = {}
@@ -409,9 +408,9 @@ class Recorder(DryRun):
 
 
 def test_every_type_of_postgres_has_samples_and_a_line_in_the_docs(database: Database) -> None:
-    """A type that a newer Postgres brings makes this fail until somebody has decided what becomes of it."""
-    # Two kinds no column of a table can have: pseudo types, and the rows of Postgres's own tables
-    # (which are composites like those of anybody).
+    """This fails for a new type of a newer Postgres, until it has samples and a line in the docs."""
+    # A column cannot have a pseudo type. The row types of Postgres's own tables are composite types like any
+    # other.
     types = database.connection.execute("""
         SELECT typname, format_type(oid, NULL), typarray = 0 FROM pg_type t
         WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype NOT IN ('p', 'c')
@@ -425,7 +424,7 @@ def test_every_type_of_postgres_has_samples_and_a_line_in_the_docs(database: Dat
 
 @pytest.mark.usefixtures("samples")
 def test_values_of_all_types_are_sent_as_what_they_are(run: RunQuery) -> None:
-    """Byte by byte; NULL is null; what cannot be sent is rejected alone."""
+    """The JSON of every value is exact, NULL is null, and only rows that cannot be sent are rejected."""
     recorder = Recorder()
     done = run(QUERY, recorder)
     refused = {r.identifier: Refusal(r.field, r.reason) for r in done.rejections}
@@ -440,7 +439,7 @@ def test_values_of_all_types_are_sent_as_what_they_are(run: RunQuery) -> None:
 
 @pytest.mark.usefixtures("samples")
 def test_every_value_arrives_or_is_in_the_report(run: RunQuery, workspace: LocalWorkspace) -> None:
-    """A rejected row takes no other with it and costs no request more; the counts add up."""
+    """A rejected row causes no other rejection and no additional request, and the counts add up."""
     recorder = Recorder()
     run(QUERY, recorder)
     done = run(QUERY, workspace.client(max_concurrent_requests=1))
@@ -456,18 +455,18 @@ def test_every_value_arrives_or_is_in_the_report(run: RunQuery, workspace: Local
         sample = SAMPLES[id_]
         expected = read_exactly(str(sample.outcome))
         kept = attributes.pop(sample.column, None)
-        # A workspace keeps texts: nested values and booleans as their JSON.
+        # A workspace stores text: nested values and booleans as their JSON.
         assert (read_exactly(kept) if isinstance(expected, (list, bool)) else kept) == expected, id_
         assert attributes.keys() == {"id", "cio_id"}
 
 
 def read_exactly(text: str) -> Any:
-    """Read JSON and keep the digits of its numbers, and all members of its objects in their order."""
+    """Parse JSON, and keep the digits of numbers and the order and duplicates of members."""
     return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=list)
 
 
 def test_times_may_be_iso_8601(run: RunQuery) -> None:
-    """With `timestamps: iso` they are texts, in UTC; beyond the years of ISO 8601 they stay seconds."""
+    """With `timestamps: iso`, times are text in UTC. Outside the years of ISO 8601 they are Unix seconds."""
     times = {
         "date '2024-02-29'": '"2024-02-29"',
         "date '0001-01-01'": '"0001-01-01"',
@@ -490,7 +489,7 @@ def test_times_may_be_iso_8601(run: RunQuery) -> None:
 
 
 def test_rows_within_a_row_are_text(database: Database, run: RunQuery) -> None:
-    """A query may select records, which no column of a table can be, and whole rows of a table."""
+    """A query can select records, which a column of a table cannot contain, and whole rows of a table."""
     database.execute("CREATE TABLE t AS SELECT 7 AS n, 'a b' AS v")
     recorder = Recorder()
     run("SELECT 'r' AS id, ROW(1, 'a', NULL) AS r, ARRAY[ROW(1, 'a'), NULL] AS rs, t FROM t", recorder)

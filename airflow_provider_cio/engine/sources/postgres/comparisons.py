@@ -55,9 +55,8 @@ def comparison_warnings(
     if naive and not is_utc(time_zone):
         names = ", ".join(sorted(naive))
         warnings[
-            f"{names}: of type timestamp without time zone, which Postgres reads as the time"
-            f" in {time_zone} here. If the column holds UTC, give the connection the extra"
-            ' {"options": "-c timezone=UTC"}.'
+            f"{names}: of type timestamp without time zone, which Postgres reads as times in {time_zone}."
+            ' If it contains UTC, set {"options": "-c timezone=UTC"} in the extra of the Postgres connection.'
         ] = None
     return list(warnings)
 
@@ -66,6 +65,6 @@ def _date_warnings(column: str, operator: str, cast: str) -> Iterator[str]:
     """Yield a warning if a comparison with a date misses rows that change later on the same day."""
     if operator != ">=" or not cast:
         yield (
-            f"{column}: of type date, so the next run misses a row that changes later on the day of a run."
+            f"{column}: of type date, so the next run misses rows that change later on the day of a run."
             f" Write {column} >= to_timestamp({{{{ last_sync_time }}}})::date"
         )

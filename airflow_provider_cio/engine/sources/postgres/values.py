@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.sources.protocol import Timestamps
 
 _float32 = Struct("!f")
-#: Digits after which every real is the same again.
+#: Numbers of significant digits. With 9, every real is parsed back to the same real.
 _REAL_DIGITS = range(1, 10)
-#: What is not smaller would be rounded to infinity.
+#: From this number on, a double is rounded to an infinite real.
 _TOO_LARGE_FOR_REAL = (2 - 2**-24) * 2.0**127
 _int32 = Struct("!i").unpack
 _int64 = Struct("!q").unpack
@@ -38,19 +38,19 @@ _IPV6_BYTES = 16
 
 _MICROSECOND = 1_000_000
 _DAY = 86_400
-#: Postgres counts time from 2000-01-01, Unix from 1970-01-01.
+#: The seconds from 1970-01-01, where Unix time starts, to 2000-01-01, where Postgres's time starts.
 _OFFSET = 946_684_800
-#: ``infinity`` and ``-infinity`` are the ends of the binary formats.
+#: The largest and smallest values of the binary formats stand for ``infinity`` and ``-infinity``.
 _INFINITE_DAYS = (2**31 - 1, -(2**31))
 _INFINITE_MICROSECONDS = (2**63 - 1, -(2**63))
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-#: ISO 8601 and `datetime` know the years 1 to 9999.
+#: The seconds of the years 1 to 9999, which ISO 8601 and `datetime` support.
 _ISO_SECONDS = range(-62_135_596_800, 253_402_300_800)
 
 
 class _Real(Loader):
-    """A real as the double of the fewest digits that make the same real: 0.1, not 0.10000000149011612."""
+    """Reads a real as the double with the fewest digits: 0.1 instead of 0.10000000149011612."""
 
     format = Format.BINARY
 
@@ -59,14 +59,14 @@ class _Real(Loader):
         if not isfinite(value):
             return float(value)
         for digits in _REAL_DIGITS:
-            shown = float(f"{value:.{digits}g}")
-            if abs(shown) < _TOO_LARGE_FOR_REAL and _float32.unpack(_float32.pack(shown)) == (value,):
-                return shown
+            rounded = float(f"{value:.{digits}g}")
+            if abs(rounded) < _TOO_LARGE_FOR_REAL and _float32.unpack(_float32.pack(rounded)) == (value,):
+                return rounded
         return float(value)
 
 
 class _UnixDate(Loader):
-    """A date as the Unix seconds of its midnight in UTC."""
+    """Reads a date as the Unix seconds of its midnight in UTC."""
 
     format = Format.BINARY
 
@@ -76,7 +76,7 @@ class _UnixDate(Loader):
 
 
 class _IsoDate(_UnixDate):
-    """A date as ISO 8601; beyond the years that this knows, Unix seconds."""
+    """Reads a date as ISO 8601, or as Unix seconds outside the years of ISO 8601."""
 
     def load(self, data: Buffer) -> Any:
         seconds = super().load(data)
@@ -86,7 +86,7 @@ class _IsoDate(_UnixDate):
 
 
 class _UnixTimestamp(Loader):
-    """A timestamp as whole Unix seconds, floored; a naive one arrives here where the session is in UTC."""
+    """Reads a timestamp as Unix seconds, rounded down. Naive timestamps arrive here only in UTC sessions."""
 
     format = Format.BINARY
 
@@ -96,7 +96,7 @@ class _UnixTimestamp(Loader):
 
 
 class _IsoTimestamp(_UnixTimestamp):
-    """A timestamp as ISO 8601 in UTC; beyond the years that this knows, Unix seconds."""
+    """Reads a timestamp as ISO 8601 in UTC, or as Unix seconds outside the years of ISO 8601."""
 
     def load(self, data: Buffer) -> Any:
         seconds = super().load(data)
@@ -108,7 +108,7 @@ class _IsoTimestamp(_UnixTimestamp):
 
 
 class _Json(Loader):
-    """JSON as it is, so that no number loses a digit."""
+    """Passes JSON through unread, so that numbers keep all their digits."""
 
     format = Format.BINARY
 
@@ -117,26 +117,26 @@ class _Json(Loader):
 
 
 class _Jsonb(_Json):
-    """The same, behind a byte that gives the format's version."""
+    """Passes JSON through without its first byte, which is the version of the format."""
 
     def load(self, data: Buffer) -> msgspec.Raw:
         return msgspec.Raw(bytes(data)[1:])
 
 
 class _Inet(Loader):
-    """An address as Postgres shows it; a cast to text would add the length of every network."""
+    """Reads an address as Postgres displays it. A cast to text would add ``/32`` to a single address."""
 
     format = Format.BINARY
 
     def load(self, data: Buffer) -> str:
         bits, address = data[1], bytes(data)[4:]
         family = socket.AF_INET6 if len(address) == _IPV6_BYTES else socket.AF_INET
-        shown = socket.inet_ntop(family, address)
-        return shown if bits == len(address) * 8 else f"{shown}/{bits}"
+        text = socket.inet_ntop(family, address)
+        return text if bits == len(address) * 8 else f"{text}/{bits}"
 
 
 def register_loaders(context: AdaptContext, timestamps: Timestamps) -> None:
-    """Teach a connection to read values as JSON has them.
+    """Make a connection read values as JSON values.
 
     Args:
         context: The connection.
