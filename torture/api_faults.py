@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import psycopg
 
-from airflow_provider_cio.emulator.injected_faults import Body, Lost, Page, Raw, Status
+from airflow_provider_cio.emulator.fault_plans import Body, Lost, Page, Raw, Status
 from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
 from airflow_provider_cio.engine import Status as RunStatus
 from airflow_provider_cio.engine.delivery import lanes

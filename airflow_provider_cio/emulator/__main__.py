@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_cio.emulator``."""
+"""Run the emulator with ``python -m airflow_provider_cio.emulator``."""
 
 from airflow_provider_cio.emulator.server import main
 

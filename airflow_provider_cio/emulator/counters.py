@@ -1,25 +1,32 @@
-"""How much the Track API has been asked for since the start."""
+"""Counters of the requests to the Track API since the start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Counters(Struct):
-    """Requests to the Track API, whatever their answer, and what became of the operations in them."""
+    """All requests, and the accepted and rejected operations in them."""
 
     requests: int = 0
     operations: int = 0
     rejected: int = 0
 
 
-class Counted:
-    """Counts requests on their way."""
+@dataclass(frozen=True)
+class CountingMiddleware:
+    """Count requests."""
 
-    def __init__(self, app: ASGIApp, counters: Counters) -> None:
-        self._app = app
-        self._counters = counters
+    app: ASGIApp
+    counters: Counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        self._counters.requests += 1
-        await self._app(scope, receive, send)
+        """Handle a request."""
+        self.counters.requests += 1
+        await self.app(scope, receive, send)

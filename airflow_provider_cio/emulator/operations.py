@@ -1,24 +1,27 @@
-"""What a request asks for, once it has been found valid."""
+"""The operations of valid requests, independent of the API version and of JSON."""
+
+from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
+#: New values by attribute name. Customer.io stores text; None removes the attribute.
 Attributes: TypeAlias = dict[str, str | None]
-"""New values by attribute name, as Customer.io keeps them (text); None removes the attribute."""
 
 PersonKey: TypeAlias = Literal["id", "email", "cio_id"]
+IDENTIFIERS: tuple[PersonKey, ...] = ("id", "email", "cio_id")
 
 
 class PersonRef(NamedTuple):
-    """A person as a request names one."""
+    """The identifier with which a request refers to a person."""
 
     key: PersonKey
     value: str
 
 
 class ObjectRef(NamedTuple):
-    """An object as a request names one: by type and id, or by ``cio_object_id`` alone."""
+    """The identifiers with which a request refers to an object: type and id, or ``cio_object_id`` alone."""
 
     object_type_id: str = ""
     object_id: str = ""
@@ -36,7 +39,12 @@ class Relationship(NamedTuple):
 class IdentifyPerson(Struct, frozen=True):
     """Create or update a person.
 
-    ``update_only`` creates nobody. ``timestamp``: when the values were true, in Unix seconds; None is now.
+    Args:
+        person: The person.
+        attributes: The new values.
+        update_only: Do nothing if the person does not exist.
+        timestamp: The Unix seconds at which the values were current; None is now.
+        relationships: Relationships to add.
     """
 
     person: PersonRef
@@ -53,7 +61,7 @@ class DeletePerson(Struct, frozen=True):
 
 
 class RecordEvent(Struct, frozen=True):
-    """Note an event, screen or page view (``activity``) of a person."""
+    """Record an event, a screen view or a page view of a person; ``activity`` is the kind."""
 
     person: PersonRef
     activity: str
@@ -76,19 +84,22 @@ class DeleteObject(Struct, frozen=True):
 
 
 class AddRelationships(Struct, frozen=True):
-    """Relate people and objects, or change the attributes of their relationships."""
+    """Add relationships, or change the attributes of existing ones."""
 
     relationships: list[Relationship]
 
 
 class DeleteRelationships(Struct, frozen=True):
-    """End relationships."""
+    """Delete relationships."""
 
     relationships: list[Relationship]
 
 
 class Unapplied(Struct, frozen=True):
-    """Valid, and changes nothing here: devices, merges, suppression, deliveries, anonymous people."""
+    """A valid operation that the emulator does not apply.
+
+    Devices, merges, suppression, deliveries and anonymous people.
+    """
 
 
 Operation: TypeAlias = (

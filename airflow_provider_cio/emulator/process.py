@@ -1,24 +1,28 @@
-"""An emulator in a process of its own, for tests and the demo."""
+"""Run an emulator in its own process, for tests and the demo."""
+
+from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 
 class EmulatorProcess:
-    """Starts an emulator on a free port, and always stops it.
+    """Start an emulator on a free port at the start of a ``with`` block, and stop it at the end.
 
     Args:
         count_only: Count operations instead of storing them.
         faults: Offer ``/_faults``.
-        database: An SQLite file that keeps the workspace.
-        certfile: A PEM certificate chain; the emulator then speaks HTTPS.
+        database: The SQLite file with the workspace; None keeps it in memory.
+        certfile: A PEM file with a certificate chain; turns on HTTPS.
         keyfile: The PEM key of the certificate.
 
     Attributes:
-        url: Where it listens, such as ``http://127.0.0.1:34567``; the same for the Track API and the App API.
+        url: The base URL of both APIs, such as ``http://127.0.0.1:34567``.
         site_id: The user name of the Track API.
         api_key: The password of the Track API.
         app_api_key: The bearer key of the App API.
@@ -43,12 +47,12 @@ class EmulatorProcess:
             self._command += [flag, str(path)] if path else []
 
     def __enter__(self) -> Self:
-        """Start it, and return when it listens.
+        """Start the emulator and wait until it listens.
 
         Raises:
-            RuntimeError: It ended instead; its standard error shows why.
+            RuntimeError: The emulator ended instead. Its standard error has the reason.
         """
-        # In a session of its own: an interrupt from the keyboard is for the parent, which stops it then.
+        # A new session keeps a keyboard interrupt from the emulator. The parent stops it then.
         self.process = subprocess.Popen(  # noqa: S603
             self._command, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -59,7 +63,10 @@ class EmulatorProcess:
             if name == "url":
                 break
         else:
-            raise RuntimeError(f"the emulator ended with status {self.process.wait()} instead of listening")
+            raise RuntimeError(
+                f"The emulator ended with status {self.process.wait()} before it listened."
+                " See its standard error for the reason."
+            )
         self.url = values["url"]
         self.site_id = values["site_id"]
         self.api_key = values["api_key"]
@@ -69,7 +76,7 @@ class EmulatorProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it."""
+        """Stop the emulator."""
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
@@ -81,10 +88,10 @@ class EmulatorProcess:
 
     @property
     def auth(self) -> tuple[str, str]:
-        """User name and password of the Track API."""
+        """The user name and password of the Track API."""
         return self.site_id, self.api_key
 
     @property
     def app_headers(self) -> dict[str, str]:
-        """The headers that open the App API."""
+        """The headers that authorize requests to the App API."""
         return {"Authorization": f"Bearer {self.app_api_key}"}

@@ -1,26 +1,35 @@
-"""The Track API v2: single operations and batches of them."""
+"""The Track API v2: single operations, and batches of operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Raw, Struct
-from starlette.requests import Request
 from starlette.responses import Response
 
-from airflow_provider_cio.emulator.counters import Counters
-from airflow_provider_cio.emulator.limits import MAX_BATCH_BYTES, MAX_OPERATION_BYTES, Problem, RejectedError
-from airflow_provider_cio.emulator.operation_json import UNREADABLE, parse_operation, problem
-from airflow_provider_cio.emulator.responses import HEADERS, json_answer
-from airflow_provider_cio.emulator.store import Store
-from airflow_provider_cio.emulator.workspace import Workspace
+from airflow_provider_cio.emulator.limits import MAX_BATCH_BYTES, MAX_OPERATION_BYTES
+from airflow_provider_cio.emulator.operation_json import parse_operation, to_problem
+from airflow_provider_cio.emulator.responses import HEADERS, JSON_MEDIA_TYPE, json_response
+from airflow_provider_cio.emulator.validation import UNREADABLE, Problem, RejectedError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from airflow_provider_cio.emulator.counters import Counters
+    from airflow_provider_cio.emulator.store import Store
+    from airflow_provider_cio.emulator.workspace import Workspace
 
 
 class Batch(Struct):
-    """A request body of operations, each still as it was sent."""
+    """The body of a batch request. Its operations are not parsed yet."""
 
     batch: list[Raw]
 
 
 class BatchError(Struct):
-    """One problem of the operation at `batch_index`, counted from 0."""
+    """A problem of the operation at `batch_index`, counted from 0."""
 
     batch_index: int
     reason: str
@@ -28,63 +37,63 @@ class BatchError(Struct):
     message: str
 
 
-_batch = msgspec.json.Decoder(Batch)
+_decode_batch = msgspec.json.Decoder(Batch).decode
 
 
+@dataclass(frozen=True)
 class TrackV2:
-    """The endpoints of v2, applying operations in the order of the batch.
+    """The endpoints of v2. Operations are applied in the order of the batch.
 
     Args:
-        store: The transaction of a batch.
-        workspace: Where operations go; None to count them without a look inside.
-        counters: Told what became of the operations.
+        store: Holds the workspace; each request is one transaction.
+        workspace: Applies operations to the store; None counts them without parsing them.
+        counters: Count accepted and rejected operations.
     """
 
-    def __init__(self, store: Store, workspace: Workspace | None, counters: Counters) -> None:
-        self._store = store
-        self._workspace = workspace
-        self._counters = counters
+    store: Store
+    workspace: Workspace | None
+    counters: Counters
 
     async def batch(self, request: Request) -> Response:
         """``POST /api/v2/batch``: at most 500,000 bytes."""
         body = await request.body()
         if len(body) > MAX_BATCH_BYTES:
-            return too_large(MAX_BATCH_BYTES)
+            return _too_large_response(MAX_BATCH_BYTES)
         try:
-            items = _batch.decode(body).batch
+            items = _decode_batch(body).batch
         except msgspec.ValidationError as error:
-            return malformed(problem(error))
+            return _malformed_response(to_problem(error))
         except UNREADABLE:
-            return malformed(Problem("invalid", "", "request body is not valid JSON"))
+            return _malformed_response(Problem("invalid", "", "request body is not valid JSON"))
         if not items:
-            return malformed(Problem("required", "batch", "batch is required"))
-        if self._workspace is None:
-            self._counters.operations += len(items)
-            return accepted()
-        return self._answer(self._apply(items, self._workspace), len(items))
+            return _malformed_response(Problem("required", "batch", "batch is required"))
+        if self.workspace is None:
+            self.counters.operations += len(items)
+            return accepted_response()
+        return self._batch_response(self._apply(items, self.workspace), len(items))
 
     async def entity(self, request: Request) -> Response:
         """``POST /api/v2/entity``: one operation of at most 32,000 bytes."""
         body = await request.body()
         if len(body) > MAX_OPERATION_BYTES:
-            return too_large(MAX_OPERATION_BYTES)
-        if self._workspace is None:
-            self._counters.operations += 1
-            return accepted()
+            return _too_large_response(MAX_OPERATION_BYTES)
+        if self.workspace is None:
+            self.counters.operations += 1
+            return accepted_response()
         try:
             operation = parse_operation(body)
         except RejectedError as rejection:
-            self._counters.rejected += 1
-            return malformed(*rejection.problems)
-        with self._store.transaction():
-            self._workspace.apply(operation)
-        self._counters.operations += 1
-        return accepted()
+            self.counters.rejected += 1
+            return _malformed_response(*rejection.problems)
+        with self.store.transaction():
+            self.workspace.apply(operation)
+        self.counters.operations += 1
+        return accepted_response()
 
     def _apply(self, items: list[Raw], workspace: Workspace) -> list[BatchError]:
-        """Apply the valid operations in one transaction; the problems of the others are returned."""
+        """Apply the valid operations in one transaction, and return the problems of the others."""
         errors: list[BatchError] = []
-        with self._store.transaction():
+        with self.store.transaction():
             for index, item in enumerate(items):
                 try:
                     operation = parse_operation(item)
@@ -94,26 +103,24 @@ class TrackV2:
                     workspace.apply(operation)
         return errors
 
-    def _answer(self, errors: list[BatchError], items: int) -> Response:
-        """200, or 207 with the problems, even if no operation was good."""
+    def _batch_response(self, errors: list[BatchError], items: int) -> Response:
+        """Return 200, or 207 with the problems, even if every operation has one."""
         rejected = len({error.batch_index for error in errors})
-        self._counters.rejected += rejected
-        self._counters.operations += items - rejected
-        return json_answer({"errors": errors}, 207) if errors else accepted()
+        self.counters.rejected += rejected
+        self.counters.operations += items - rejected
+        return json_response({"errors": errors}, 207) if errors else accepted_response()
 
 
-def accepted() -> Response:
-    """The answer to a request without problems."""
-    return Response(
-        b"{}\n", headers=HEADERS | {"status": "200 OK"}, media_type="application/json; charset=utf-8"
-    )
+def accepted_response() -> Response:
+    """Return the response to a request without problems."""
+    return Response(b"{}\n", headers=HEADERS | {"status": "200 OK"}, media_type=JSON_MEDIA_TYPE)
 
 
-def malformed(*problems: Problem) -> Response:
-    """The refusal of a whole request."""
-    return json_answer({"errors": problems}, 400)
+def _malformed_response(*problems: Problem) -> Response:
+    """Return the refusal of a whole request."""
+    return json_response({"errors": problems}, 400)
 
 
-def too_large(limit: int) -> Response:
-    """The refusal of a body over the limit; Customer.io's is unknown, so this is not JSON."""
+def _too_large_response(limit: int) -> Response:
+    """Return the refusal of a body above the limit. Customer.io's is not documented; this one is not JSON."""
     return Response(f"Request Entity Too Large: more than {limit} bytes\n", 413, media_type="text/plain")

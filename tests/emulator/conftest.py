@@ -81,7 +81,7 @@ def person(action: str, identifiers: dict[str, Any], **more: Any) -> dict[str, A
     return {"type": "person", "action": action, "identifiers": identifiers, **more}
 
 
-def thing(action: str, object_id: str, type_id: str = "1", **more: Any) -> dict[str, Any]:
+def custom_object(action: str, object_id: str, type_id: str = "1", **more: Any) -> dict[str, Any]:
     """An operation on an object."""
     identifiers = {"object_type_id": type_id, "object_id": object_id}
     return {"type": "object", "action": action, "identifiers": identifiers, **more}

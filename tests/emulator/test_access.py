@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.emulator.conftest import Client, person, thing
+from tests.emulator.conftest import Client, custom_object, person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,7 +153,7 @@ def test_wrong_encoding(client: Client, name: str) -> None:
         ({"type": "person", "action": "identify"}, "required", "identifiers"),
         ({"type": "robot", "action": "identify"}, "invalid", "type"),
         (person("fly", {"id": "1"}), "invalid", "action"),
-        (thing("event", "acme"), "invalid", "action"),
+        (custom_object("event", "acme"), "invalid", "action"),
         (person("identify", {"id": "1", "email": "a@example.org"}), "invalid", "identifiers"),
         (person("identify", {"id": None}), "invalid", "identifiers.id"),
         (person("identify", {"id": ""}), "invalid", "identifiers.id"),
@@ -170,9 +170,9 @@ def test_wrong_encoding(client: Client, name: str) -> None:
         (person("add_device", {"id": "1"}), "required", "device"),
         (person("add_device", {"id": "1"}, device={}), "required", "device.token"),
         ({"type": "person", "action": "merge", "primary": {"id": "1"}}, "required", "secondary"),
-        (thing("identify", "acme", "zero"), "invalid", "identifiers.object_type_id"),
-        (thing("identify", ""), "invalid", "identifiers.object_id"),
-        (thing("identify", "x" * 151), "invalid", "identifiers.object_id"),
+        (custom_object("identify", "acme", "zero"), "invalid", "identifiers.object_type_id"),
+        (custom_object("identify", ""), "invalid", "identifiers.object_id"),
+        (custom_object("identify", "x" * 151), "invalid", "identifiers.object_id"),
         (
             {"type": "object", "action": "identify", "identifiers": {"object_id": "acme"}},
             "required",
@@ -188,7 +188,7 @@ def test_wrong_encoding(client: Client, name: str) -> None:
             "identifiers.object_type_id",
         ),
         (
-            thing("add_relationships", "acme", cio_relationships=[{"identifiers": {"id": 5}}]),
+            custom_object("add_relationships", "acme", cio_relationships=[{"identifiers": {"id": 5}}]),
             "invalid",
             "cio_relationships[0].identifiers.id",
         ),
@@ -215,7 +215,7 @@ def test_bad_operations(client: Client, operation: object, reason: str, field: s
             "primary": {"id": "e"},
             "secondary": {"email": "e@example.org"},
         },
-        thing("identify_anonymous", "acme"),
+        custom_object("identify_anonymous", "acme"),
         {
             "type": "delivery",
             "action": "event",

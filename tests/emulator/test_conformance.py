@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.emulator.conftest import Client, person, thing
+from tests.emulator.conftest import Client, custom_object, person
 
 DESCRIPTION = Path(__file__).parents[2].parent / "shared/reference/track-api.openapi.json"
 
@@ -30,10 +30,10 @@ GOOD = [
     person("event", {"id": "c1"}, name="purchase", attributes={"price": 1}),
     person("add_device", {"id": "c1"}, device={"token": "t", "platform": "ios"}),
     person("suppress", {"id": "c3"}),
-    thing("identify", "acme", attributes={"name": "Acme"}, cio_relationships=TO_PERSON),
-    thing("add_relationships", "acme", cio_relationships=TO_PERSON),
-    thing("delete_relationships", "acme", cio_relationships=TO_PERSON),
-    thing("delete", "other"),
+    custom_object("identify", "acme", attributes={"name": "Acme"}, cio_relationships=TO_PERSON),
+    custom_object("add_relationships", "acme", cio_relationships=TO_PERSON),
+    custom_object("delete_relationships", "acme", cio_relationships=TO_PERSON),
+    custom_object("delete", "other"),
 ]
 BAD = [
     {"identifiers": {"id": "c1"}, "action": "identify"},

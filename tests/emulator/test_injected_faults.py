@@ -9,7 +9,7 @@ import pytest
 import requests
 import urllib3
 
-from airflow_provider_cio.emulator.injected_faults import DAMAGED, TALK
+from airflow_provider_cio.emulator.fault_responses import BODIES, DAMAGED
 from airflow_provider_cio.emulator.process import EmulatorProcess
 from tests.emulator.conftest import Client, person
 
@@ -101,7 +101,7 @@ def test_page_instead_of_json(faulty: Client, name: str) -> None:
     assert faulty.customer(name) is None
 
 
-@pytest.mark.parametrize("kind", sorted({*TALK, *DAMAGED, "html_400", "reset_before", "close"}))
+@pytest.mark.parametrize("kind", sorted({*BODIES, *DAMAGED, "html_400", "reset_before", "close"}))
 def test_an_answer_that_is_not_a_verdict_applies_nothing(faulty: Client, name: str, kind: str) -> None:
     """Every kind of damage reaches the client, and only one request meets it."""
     control(faulty, "POST", schedule=[kind])

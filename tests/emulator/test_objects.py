@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.emulator.conftest import Client, person, thing
+from tests.emulator.conftest import Client, custom_object, person
 
 
 def role(client: Client, name: str) -> list[tuple[str, dict[str, str]]]:
@@ -28,15 +28,15 @@ def attributes(client: Client, object_id: str) -> dict[str, Any]:
 def test_attributes(client: Client, name: str) -> None:
     """Objects keep text; null and the empty text remove an attribute."""
     client.batch(
-        thing("identify", name, attributes={"name": "Acme", "seats": 50, "plan": "x", "city": "Rome"})
+        custom_object("identify", name, attributes={"name": "Acme", "seats": 50, "plan": "x", "city": "Rome"})
     )
-    client.batch(thing("identify", name, attributes={"plan": None, "city": ""}))
+    client.batch(custom_object("identify", name, attributes={"plan": None, "city": ""}))
     assert attributes(client, name) == {"name": "Acme", "seats": "50"}
 
 
 def test_naming_by_cio_object_id(client: Client, name: str) -> None:
     """A cio_object_id names an existing object, and creates none."""
-    client.batch(thing("identify", name))
+    client.batch(custom_object("identify", name))
     found = client.app(f"/v1/objects/1/{name}/attributes").json()["object"]["identifiers"]
     for cio_object_id in (found["cio_object_id"], "obffffff"):
         operation = {"type": "object", "action": "identify", "identifiers": {"cio_object_id": cio_object_id}}
@@ -48,7 +48,8 @@ def test_naming_by_cio_object_id(client: Client, name: str) -> None:
 def test_same_id_in_two_types(client: Client, name: str) -> None:
     """An object id is unique within its type only, and types come into being with their first object."""
     client.batch(
-        thing("identify", name, attributes={"a": 1}), thing("identify", name, "7", attributes={"a": 2})
+        custom_object("identify", name, attributes={"a": 1}),
+        custom_object("identify", name, "7", attributes={"a": 2}),
     )
     assert attributes(client, name) == {"a": "1"}
     assert {"1", "7"} <= {found["id"] for found in client.app("/v1/object_types").json()["types"]}
@@ -57,7 +58,7 @@ def test_same_id_in_two_types(client: Client, name: str) -> None:
 def test_relating_from_both_sides(client: Client, name: str) -> None:
     """A relationship is the same from both sides; its attributes are kept, changed and removed."""
     client.identify({"id": name})
-    client.batch(thing("identify", f"o{name}"))
+    client.batch(custom_object("identify", f"o{name}"))
     to_object = {"identifiers": {"object_type_id": "1", "object_id": f"o{name}"}}
     to_person = {"identifiers": {"id": name}}
     given = {"role": "admin", "since": 5, "note": "x"}
@@ -71,11 +72,13 @@ def test_relating_from_both_sides(client: Client, name: str) -> None:
     assert role(client, name) == [(f"o{name}", {"role": "admin", "since": "5", "note": "x"})]
     changed = {"role": "owner", "since": None, "note": ""}
     client.batch(
-        thing("identify", f"o{name}", cio_relationships=[{**to_person, "relationship_attributes": changed}])
+        custom_object(
+            "identify", f"o{name}", cio_relationships=[{**to_person, "relationship_attributes": changed}]
+        )
     )
     assert role(client, name) == [(f"o{name}", {"role": "owner"})]
     assert people(client, f"o{name}") == [name]
-    client.batch(thing("delete_relationships", f"o{name}", cio_relationships=[to_person]))
+    client.batch(custom_object("delete_relationships", f"o{name}", cio_relationships=[to_person]))
     assert role(client, name) == []
     client.identify({"id": name}, cio_relationships=[to_object])
     assert role(client, name) == [(f"o{name}", {})]
@@ -86,9 +89,9 @@ def test_relating_from_both_sides(client: Client, name: str) -> None:
 def test_missing_sides_are_created(client: Client, name: str) -> None:
     """Relating creates the person and the object that are missing; ending a relationship creates nothing."""
     to_person = {"identifiers": {"email": f"{name}@example.org"}}
-    client.batch(thing("delete_relationships", name, cio_relationships=[to_person]))
+    client.batch(custom_object("delete_relationships", name, cio_relationships=[to_person]))
     assert client.customer(f"{name}@example.org", "email") is None
-    client.batch(thing("add_relationships", name, cio_relationships=[to_person]))
+    client.batch(custom_object("add_relationships", name, cio_relationships=[to_person]))
     assert client.customer(f"{name}@example.org", "email")
     assert attributes(client, name) == {}
 
@@ -96,11 +99,11 @@ def test_missing_sides_are_created(client: Client, name: str) -> None:
 def test_deleting_ends_relationships(client: Client, name: str) -> None:
     """Deleting either side removes its relationships and keeps the other side."""
     to_people = [{"identifiers": {"id": f"{name}-{number}"}} for number in range(3)]
-    client.batch(thing("add_relationships", name, cio_relationships=to_people))
+    client.batch(custom_object("add_relationships", name, cio_relationships=to_people))
     before = client.stats()["relationships"]
     client.batch(person("delete", {"id": f"{name}-0"}))
     assert people(client, name) == [f"{name}-1", f"{name}-2"]
-    client.batch(thing("delete", name))
+    client.batch(custom_object("delete", name))
     assert role(client, f"{name}-1") == []
     assert client.app(f"/v1/objects/1/{name}/attributes").status_code == 404
     assert client.stats()["relationships"] == before - 3
@@ -109,7 +112,7 @@ def test_deleting_ends_relationships(client: Client, name: str) -> None:
 def test_relationships_by_pages(client: Client, name: str) -> None:
     """Relationships come in pages that end with an empty token."""
     to_people = [{"identifiers": {"id": f"{name}-{number}"}} for number in range(3)]
-    client.batch(thing("add_relationships", name, cio_relationships=to_people))
+    client.batch(custom_object("add_relationships", name, cio_relationships=to_people))
     path = f"/v1/objects/1/{name}/relationships"
     first = client.app(path, params={"limit": "2"}).json()
     second = client.app(path, params={"limit": "2", "start": first["next"]}).json()
@@ -121,9 +124,12 @@ def test_at_most_100_kilobytes(client: Client, name: str) -> None:
     """An object holds 100,000 bytes of names and values; what exceeds that is a failed change."""
     for part in range(4):
         values = {f"{part}{number:03}": "x" * 996 for number in range(25)}
-        assert client.batch(thing("identify", name, attributes=values)).status_code == 200
+        assert client.batch(custom_object("identify", name, attributes=values)).status_code == 200
     assert len(attributes(client, name)) == 100
-    assert client.batch(thing("identify", name, attributes={"a": "b", "0000": "y" * 996})).status_code == 200
+    assert (
+        client.batch(custom_object("identify", name, attributes={"a": "b", "0000": "y" * 996})).status_code
+        == 200
+    )
     assert len(attributes(client, name)) == 100
     assert attributes(client, name)["0000"] == "y" * 996
     failed = client.app("/v1/activities", params={"type": "_o:1:failed_attribute_change"}).json()[

@@ -2,7 +2,7 @@
 
 import requests
 
-from tests.emulator.conftest import Client, person, thing
+from tests.emulator.conftest import Client, custom_object, person
 
 
 def page(client: Client, **query: str) -> str:
@@ -18,7 +18,9 @@ def test_views(fresh: Client) -> None:
         assert "Nothing here" in page(fresh, view=view)
     relationship = {"identifiers": {"id": "ada"}, "relationship_attributes": {"role": "founder"}}
     fresh.identify({"id": "ada"}, {"email": "nonsense", "note": "<script>alert(1)</script>"})
-    fresh.batch(thing("identify", "acme", attributes={"name": "Acme Corp"}, cio_relationships=[relationship]))
+    fresh.batch(
+        custom_object("identify", "acme", attributes={"name": "Acme Corp"}, cio_relationships=[relationship])
+    )
     assert "&lt;script&gt;" in page(fresh)
     assert "<script>" not in page(fresh)
     assert "Acme Corp" in page(fresh, view="objects")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from airflow_provider_cio.emulator.injected_faults import Kind
+from airflow_provider_cio.emulator.fault_plans import Kind
 from airflow_provider_cio.engine import PeopleQuery, PostgresSource, Rejections, Summary, Sync, run_sync
 from airflow_provider_cio.errors import (
     AddressError,
