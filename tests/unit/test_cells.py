@@ -1,4 +1,4 @@
-"""Cells of reports: what a spreadsheet shows, and never runs."""
+"""Cells of reports, which a spreadsheet shows and does not execute."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DROPPED = ("", " ", "\t", "\u00a0", "\u3000", "\ufeff", "\u200b", "\x00", '"', "
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("before", DROPPED)
 def test_a_formula_gets_an_apostrophe(before: str, formula: str) -> None:
-    """Also behind what a spreadsheet drops, and at the beginning of what it may take for a cell."""
+    """This includes formulas after characters that a spreadsheet drops, and after a separator in a cell."""
     assert cell(f"{before}{formula}").startswith("'")
     for separator in (";", "\t", "\r", "\n", "\r\n", "|"):
         assert f"{before}'{formula}" in cell(f"a{separator}{before}{formula}")
@@ -28,7 +28,7 @@ def test_a_formula_gets_an_apostrophe(before: str, formula: str) -> None:
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("before", DROPPED)
 def test_no_locale_finds_a_formula(separator: str, formula: str, before: str) -> None:
-    """Whatever a spreadsheet splits lines at, no cell of it begins with a formula."""
+    """No cell begins with a formula, whichever separator a spreadsheet uses."""
     texts = [
         f"{before}{formula}",
         *(f"a{each}{before}{formula}" for each in (";", "\t", "\n", "|", ';"', ";'")),
@@ -55,12 +55,12 @@ def test_no_locale_finds_a_formula(separator: str, formula: str, before: str) ->
         (b"\xff", "/w=="),
     ],
 )
-def test_other_values_are_as_people_read_them(value: Any, text: str) -> None:
-    """Numbers stay numbers, and a character in the middle of a text stays as it is."""
+def test_other_values_are_unchanged(value: Any, text: str) -> None:
+    """Numbers stay numbers, and a character in the middle of a text needs no apostrophe."""
     assert cell(value) == text
 
 
 def test_long_texts_cost_linear_time() -> None:
-    """A million separators or spaces take a moment and not hours."""
+    """A million separators or spaces take linear time."""
     for text in ("\n" * 1_000_000 + "x", ";" * 1_000_000, " " * 1_000_000, "; " * 500_000 + "="):
         assert cell(text)

@@ -55,7 +55,7 @@ class SlowWorkspace:
         return []
 
     def stop(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.stopped = True
 
 
