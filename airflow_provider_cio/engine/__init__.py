@@ -26,7 +26,7 @@ from airflow_provider_cio.engine.run import ReadBack, run_sync
 from airflow_provider_cio.engine.sources.postgres import PostgresSource
 from airflow_provider_cio.engine.sync import Sync
 
-#: The source of a script that does not choose one.
+#: Scripts that were written when Postgres was the only source import this name.
 Source = PostgresSource
 
 __all__ = [

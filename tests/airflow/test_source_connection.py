@@ -1,4 +1,4 @@
-"""Postgres connections of Airflow that hold something that cannot be used."""
+"""Postgres connections of Airflow with fields that cannot be used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUERY = "SELECT 'connected' AS id"
 
 @pytest.fixture
 def warehouse(postgres: LocalPostgres, database: Database) -> dict[str, Any]:
-    """Give the fields of a connection that works."""
+    """Return the fields of a connection that works."""
     return {**postgres.airflow_connection(), "schema": database.name}
 
 
@@ -27,14 +27,14 @@ def warehouse(postgres: LocalPostgres, database: Database) -> dict[str, Any]:
 def test_a_cursor_for_other_operators_does_not_matter(
     connected: Airflow, warehouse: dict[str, Any], cursor: str
 ) -> None:
-    """A connection may say what rows look like elsewhere; a sync reads them its own way."""
+    """The extra `cursor` sets the class of rows for other operators. A sync ignores it."""
     connected.connect("warehouse", **{**warehouse, "extra": {"cursor": cursor}})
     connected.write("syncs/cursor.yaml", spec("cursor", QUERY))
     assert connected.summary(connected.run("customerio.production.cursor"))["status"] == "Completed"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"extra": {"iam": True}}, "needs a package that is not installed"),
         ({"extra": {"iam": True, "azure_conn_id": "azure"}}, "cannot be used|needs a package"),
@@ -52,10 +52,10 @@ def test_what_a_person_has_to_change_fails_at_once(
     connected: Airflow,
     warehouse: dict[str, Any],
     change: dict[str, Any],
-    said: str,
+    message: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """One try, a sentence that says what to do, and nothing of the connection's values."""
+    """The task is not retried. The log has what to do, and no value of the connection."""
     connected.connect("warehouse", **{**warehouse, **change})
     connected.write("syncs/wrong.yaml", spec("wrong", QUERY))
     run = connected.run("customerio.production.wrong")
@@ -63,5 +63,5 @@ def test_what_a_person_has_to_change_fails_at_once(
     assert (task.state, task.try_number) == ("failed", 1)
     assert connected.summary(run)["status"] == "Failed"
     log = capfd.readouterr().out
-    assert re.search(said, log)
+    assert re.search(message, log)
     assert "hunter2" not in log

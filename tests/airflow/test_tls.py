@@ -1,4 +1,4 @@
-"""Sources that are reached over TLS, and those that refuse or must not be trusted."""
+"""Sources over TLS: servers that are trusted, servers that are not, and servers that refuse."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUERY = "SELECT 'tls' || n AS id FROM generate_series(1, 3) n"
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Give the authority that vouches for the server."""
+    """Return the authority that signs the certificate of the server."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
@@ -41,10 +41,10 @@ def warehouse(
     postgres: LocalPostgres,
     authority: Authority,
 ) -> Iterator[dict[str, Any]]:
-    """Give the fields of a connection to a Postgres that lets nobody in without TLS.
+    """Return the fields of a connection to a Postgres that requires TLS.
 
-    The wheel's Postgres was built without TLS. So one is this machine's own, where it has one; the other is
-    the wheel's behind a proxy, which runs everywhere.
+    The Postgres from the wheel was built without TLS. So one server is a Postgres that is installed on this
+    machine, if there is one. The other is the one from the wheel behind a TLS proxy, which runs everywhere.
     """
     certificate = authority.issue(x509.DNSName(NAME))
     if request.param == "TLS in front":
@@ -57,15 +57,19 @@ def warehouse(
 
 
 def installed_programs() -> Path:
-    """Find a Postgres of this machine: on the path, or where Debian puts them."""
+    """Return the folder of the installed Postgres: on the path, or where Debian installs it."""
     folders = [os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
     found = shutil.which("postgres", path=os.pathsep.join(folders))
-    return Path(found).resolve().parent if found else pytest.skip("this machine has no Postgres of its own")
+    return (
+        Path(found).resolve().parent
+        if found
+        else pytest.skip("no Postgres is installed: install the package postgresql")
+    )
 
 
 @pytest.fixture
 def connect(connected: Airflow, warehouse: dict[str, Any], authority: Authority, tmp_path: Path) -> Connect:
-    """Give a function that defines the source's connection: one that works, but for what it is told."""
+    """Return a function that defines the connection of the source. Its arguments break the connection."""
     roots = {
         "authority": authority.certfile,
         "another authority": Authority(tmp_path).certfile,
@@ -76,7 +80,7 @@ def connect(connected: Airflow, warehouse: dict[str, Any], authority: Authority,
     roots["empty"].touch()
 
     def define(*, host: str = NAME, sslmode: str = "verify-full", root: str = "authority") -> None:
-        # Where the host really is stands beside its name: no name server has a part in this.
+        # hostaddr is the address of the host, so that no name server is needed.
         extra = {"hostaddr": "127.0.0.1", "sslmode": sslmode}
         if sslmode.startswith("verify"):
             extra["sslrootcert"] = str(roots[root])
@@ -87,7 +91,7 @@ def connect(connected: Airflow, warehouse: dict[str, Any], authority: Authority,
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-full"])
 def test_rows_are_imported_over_tls(connected: Airflow, connect: Connect, sslmode: str) -> None:
-    """`sslmode` and `sslrootcert` are extras of the Postgres connection; nobody gets in without TLS."""
+    """`sslmode` and `sslrootcert` are extras of the Postgres connection. The server requires TLS."""
     connect(sslmode=sslmode)
     connected.write("syncs/tls.yaml", spec("tls", QUERY))
     summary = connected.summary(connected.run("customerio.production.tls"))
@@ -95,7 +99,7 @@ def test_rows_are_imported_over_tls(connected: Airflow, connect: Connect, sslmod
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "messages"),
     [
         ({"root": "another authority"}, ("certificate verify failed", "must come from an authority")),
         ({"root": "expired"}, ("certificate verify failed", "neither may have expired")),
@@ -115,28 +119,30 @@ def test_what_cannot_be_trusted_fails_at_once_and_says_why(
     connect: Connect,
     capfd: pytest.CaptureFixture[str],
     change: dict[str, str],
-    said: tuple[str, str],
+    messages: tuple[str, str],
 ) -> None:
-    """No retry helps; the message has libpq's reason and what mends it, and no password."""
+    """A retry does not help. The message has libpq's reason and a remedy, and no password."""
     connect(**change)
-    assert_fails_at_once(connected, capfd, said)
+    assert_fails_at_once(connected, capfd, messages)
 
 
 def test_a_server_without_tls_is_refused_where_tls_is_asked_for(
     connected: Airflow, postgres: LocalPostgres, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No password is sent to it in the clear."""
+    """The password is not sent without encryption."""
     connected.connect("warehouse", **postgres.airflow_connection(), extra={"sslmode": "require"})
     assert_fails_at_once(connected, capfd, ("server does not support SSL", "Turn TLS on in the server"))
 
 
-def assert_fails_at_once(airflow: Airflow, capfd: pytest.CaptureFixture[str], said: tuple[str, str]) -> None:
-    """Run a sync that Airflow may retry, and look for these texts in its log."""
+def assert_fails_at_once(
+    airflow: Airflow, capfd: pytest.CaptureFixture[str], messages: tuple[str, str]
+) -> None:
+    """Run a sync with a retry, and check that it failed at the first try with these texts in its log."""
     airflow.write("syncs/tls.yaml", spec("tls", QUERY).replace("retries: 0", "retries: 1"))
     run = airflow.run("customerio.production.tls")
     assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
     assert airflow.summary(run)["status"] == "Failed"
     log = capfd.readouterr().out
-    for text in ("Cannot connect to Postgres: ", *said):
+    for text in ("Cannot connect to Postgres: ", *messages):
         assert text in log
     assert json.loads(os.environ["AIRFLOW_CONN_WAREHOUSE"])["password"] not in log

@@ -145,7 +145,7 @@ def test_a_row_that_changes_between_two_runs_is_read_by_the_second(
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Europe/Berlin", "UTC"])
 @pytest.mark.parametrize(
-    "shown",
+    "local_time",
     [
         "2026-03-08 02:30:00",  # does not exist in New York
         "2026-11-01 01:30:00",  # exists twice there
@@ -156,12 +156,12 @@ def test_a_row_that_changes_between_two_runs_is_read_by_the_second(
     ],
 )
 def test_a_naive_timestamp_is_the_moment_that_postgres_interprets(
-    database: Database, zone: str, shown: str
+    database: Database, zone: str, local_time: str
 ) -> None:
     """Its value is that of a cast to timestamptz, also in arrays and domains and when the clocks change."""
     database.execute(f"ALTER DATABASE {database.name} SET timezone = '{zone}'")
     database.execute("CREATE DOMAIN moment AS timestamp")
-    literal = f"timestamp '{shown}'"
+    literal = f"timestamp '{local_time}'"
     with database.connect() as plain:
         (expected,) = plain.execute(
             f"SELECT floor(extract(epoch FROM {literal}::timestamptz))::bigint".encode()
@@ -173,7 +173,9 @@ def test_a_naive_timestamp_is_the_moment_that_postgres_interprets(
         f" AS none, {literal}::date AS day, 'infinity'::timestamp AS never,"
         " '294276-12-31 23:59:59'::timestamp AS last",
     )
-    day = dt.datetime.fromisoformat(shown).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.UTC)
+    day = dt.datetime.fromisoformat(local_time).replace(
+        hour=0, minute=0, second=0, microsecond=0, tzinfo=dt.UTC
+    )
     assert found == [
         {
             "naive": expected,
@@ -186,8 +188,8 @@ def test_a_naive_timestamp_is_the_moment_that_postgres_interprets(
             "last": 9224318015999,
         }
     ]
-    if shown == "2026-07-01 12:00:00":
-        moment = dt.datetime.fromisoformat(shown).replace(tzinfo=ZoneInfo(zone))
+    if local_time == "2026-07-01 12:00:00":
+        moment = dt.datetime.fromisoformat(local_time).replace(tzinfo=ZoneInfo(zone))
         assert expected == int(moment.timestamp())
 
 

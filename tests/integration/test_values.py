@@ -419,7 +419,7 @@ def test_every_type_of_postgres_has_samples_and_a_line_in_the_docs(database: Dat
     assert {name for name, _, _ in types} == BUILT_IN.keys()
     assert {name for name, _, without_array in types if without_array} == WITHOUT_ARRAYS
     docs = (Path(__file__).parents[2] / "docs/values.md").read_text()
-    assert [name for name, shown, _ in types if f"`{name}`" not in docs and f"`{shown}`" not in docs] == []
+    assert [name for name, alias, _ in types if f"`{name}`" not in docs and f"`{alias}`" not in docs] == []
 
 
 @pytest.mark.usefixtures("samples")

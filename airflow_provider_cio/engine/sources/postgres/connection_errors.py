@@ -98,8 +98,8 @@ _LIBPQ_REMEDIES: tuple[tuple[str, str], ...] = (
     ("could not match", "Correct host and port: give one port for each host, or one port for all."),
     ("could not parse", "Correct the connection's host."),
 )
-#: Words of libpq's messages about outages. Only these words are shown: such a message also quotes the host,
-#: in which people put passwords by mistake.
+#: Words of libpq's messages about outages. A log gets only these words, because the message also quotes the
+#: host, in which people put passwords by mistake.
 _OUTAGES = (
     "Connection refused",
     "No such file or directory",
@@ -131,8 +131,6 @@ _POOLER_REFUSED = Advice(
     ConfigurationError,
     "Correct the login, password, database and extra of the connection, or the pooler's configuration.",
 )
-#: In these classes, the server's own code writes the message, about the login, the database or the host.
-_SAFE_CLASSES = ("28", "3D", _POOLER_CLASS)
 
 
 def connection_error(error: psycopg.OperationalError) -> SyncError:
@@ -164,8 +162,6 @@ def _refusal(error: psycopg.OperationalError, message: str) -> SyncError:
     sqlstate = refusal_sqlstate(error.pgconn)
     is_pooler = sqlstate.startswith(_POOLER_CLASS)
     advice = _POOLER_REFUSED if is_pooler else connecting_advice(sqlstate)
-    reason = "the server refused the connection"
-    if sqlstate[:2] in _SAFE_CLASSES:
-        reason = refusal_message(message, error.pgconn)
+    reason = refusal_message(message, sqlstate, error.pgconn) or "the server refused the connection"
     code = f" (SQLSTATE {sqlstate})" if sqlstate else ""
     return advice.error_type(f"Cannot connect to Postgres: {reason}{code}. {advice.remedy}")

@@ -1,4 +1,4 @@
-"""The only texts of Postgres and libpq that a log may show.
+"""The only texts of Postgres and libpq that a log may contain.
 
 Postgres quotes values of rows in many of its messages: a user function or a foreign server can put any text
 into an error. Its parser cannot, because the parser sees the text of a query and no row. libpq quotes fields
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg import pq
 
-#: The longest text that is shown. Postgres's own messages are shorter; those of a pooler may not be.
+#: The longest text in a log. Postgres's own messages are shorter; the messages of a pooler can be longer.
 _LONGEST = 300
 #: A shorter password occurs by chance in ordinary sentences. Airflow does not mask shorter ones either.
 _SHORTEST_PASSWORD = 5
@@ -22,6 +22,8 @@ _SHORTEST_PASSWORD = 5
 #: The classes of SQLSTATE in which the parser reports errors in the text of a query.
 _PARSER_CLASSES = ("42", "0A", "3F")
 _SYNTAX_ERROR = "42601"
+#: The classes in which a server or a pooler refuses a login, a database or a host.
+_REFUSAL_CLASSES = ("28", "3D", "08")
 _PERMISSION_DENIED = re.compile(r"permission denied for [a-z ]+ [\w.$\"]+")
 
 
@@ -40,14 +42,19 @@ def parser_message(error: psycopg.Error) -> str:
     return message[:_LONGEST] if is_about_query else ""
 
 
-def refusal_message(message: str, pgconn: pq.abc.PGconn | None) -> str:
-    """Return a server's message about a login or a database, without the password and the final full stop.
+def refusal_message(message: str, sqlstate: str, pgconn: pq.abc.PGconn | None) -> str:
+    """Return the message of a refused connection if it is about the login, else an empty text.
+
+    The message quotes the login and the database. A person may have put the password into one of them, so it
+    is redacted.
 
     Args:
-        message: The message. The server quotes the login and the database, and a person may have put the
-            password into one of them.
+        message: The message of the server.
+        sqlstate: Its SQLSTATE; empty if it is unknown.
         pgconn: The connection that was refused.
     """
+    if sqlstate[:2] not in _REFUSAL_CLASSES:
+        return ""
     password = pgconn.password.decode(errors="replace") if pgconn else ""
     if len(password) >= _SHORTEST_PASSWORD:
         message = message.replace(password, "***")

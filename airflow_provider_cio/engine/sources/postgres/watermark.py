@@ -149,7 +149,7 @@ class _WatermarkReader:
         return max(start, earliest), bool(not_allowed or not_tracked)
 
     def _limit_by_prepared(self, time: int, clock: Decimal, stored: int) -> int:
-        """Return the time, or an earlier one while a transaction is prepared: its start is not shown."""
+        """Return the time, or an earlier one while a transaction is prepared, because its start is hidden."""
         found = self._fetch_one(_PREPARED)
         if found is None:
             self._warn(
