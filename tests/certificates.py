@@ -1,4 +1,4 @@
-"""Certificates for servers that tests start."""
+"""Certificates for the servers of tests."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _DAY = dt.timedelta(days=1)
 
 
 class Authority:
-    """An authority of one's own. All files are PEM.
+    """A certificate authority. All files are PEM.
 
     Args:
-        folder: Where its files go.
+        folder: Folder for its files.
 
     Attributes:
-        certfile: The authority's certificate, by which clients trust it.
+        certfile: The authority's certificate, which clients trust.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count()
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority of a test")])
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test authority")])
         now = dt.datetime.now(dt.UTC)
         self.certfile = self._own_certificate(now - _DAY, now + _DAY)
 
     def expired(self) -> Path:
-        """The authority's certificate with its time over."""
+        """Return an expired certificate of the authority."""
         now = dt.datetime.now(dt.UTC)
         return self._own_certificate(now - 2 * _DAY, now - _DAY)
 
     def issue(self, name: x509.GeneralName) -> tuple[Path, Path]:
-        """Make a certificate for a server of that name; returns its file and that of its key."""
+        """Issue a certificate for a server name. Returns the files of the certificate and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = dt.datetime.now(dt.UTC)
         builder = (

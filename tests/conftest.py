@@ -1,4 +1,4 @@
-"""Real parts for all tests: a Postgres server, a database of one's own in it, a Customer.io workspace."""
+"""Fixtures for all tests: a Postgres server, and a new database in it for each test."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
-    """Give a Postgres server."""
+    """Start a Postgres server."""
     with LocalPostgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
 class Database:
-    """A database to read from, with a connection to prepare it."""
+    """A database, with a connection to prepare it."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -48,7 +48,7 @@ class Database:
 
 @pytest.fixture
 def database(postgres: LocalPostgres) -> Iterator[Database]:
-    """Give an empty database."""
+    """Create an empty database."""
     name = f"test_{next(_numbers)}"
     with postgres.connect() as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
@@ -61,7 +61,7 @@ def database(postgres: LocalPostgres) -> Iterator[Database]:
 
 
 class Run:
-    """A run of a people sync: its summary and its rejections."""
+    """The summary and the rejections of a run."""
 
     def __init__(self) -> None:
         self.rejections = Rejections()
@@ -70,7 +70,7 @@ class Run:
 
 @pytest.fixture
 def run(database: Database) -> Callable[..., Run]:
-    """Give a function that runs a query of the test's database into a workspace."""
+    """Return a function that imports a query of the test's database into a workspace."""
 
     def run_query(
         sql: str,
@@ -80,10 +80,10 @@ def run(database: Database) -> Callable[..., Run]:
         nulls: Nulls = "remove",
         timestamps: Timestamps = "unix",
     ) -> Run:
-        done = Run()
+        result = Run()
         sync = Sync(main=PeopleQuery(sql=sql, identify_by=identify_by), nulls=nulls)
         source = PostgresSource(database.connect, timestamps=timestamps)
-        run_sync(sync, source, workspace, done.rejections, done.summary)
-        return done
+        run_sync(sync, source, workspace, result.rejections, result.summary)
+        return result
 
     return run_query

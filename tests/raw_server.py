@@ -1,4 +1,4 @@
-"""A server that answers with exactly the bytes it is told, as no HTTP library would."""
+"""A server that responds with given bytes, which an HTTP library would not send."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUCCESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n{}\
 
 
 def answer(body: bytes = b"{}", *, status: int = 200, headers: bytes = b"") -> bytes:
-    """Write an answer; headers end in a line break."""
+    """Return a response. Each line of `headers` ends with CRLF."""
     return b"HTTP/1.1 %d X\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s" % (
         status,
         headers,
@@ -29,15 +29,15 @@ def answer(body: bytes = b"{}", *, status: int = 200, headers: bytes = b"") -> b
 
 
 class RawServer:
-    """Answers one request a connection, inside a ``with`` block, then closes it.
+    """A server that runs inside a ``with`` block, and closes each connection after one response.
 
     Args:
-        script: The answers to come, as bytes or as a function of the connection. After them, `last`.
-        last: What all further requests get.
-        tls: Makes it speak TLS.
+        script: The responses, as bytes or as functions of the connection, in order.
+        last: The response to all further requests.
+        tls: A context to serve TLS.
 
     Attributes:
-        url: Its base URL.
+        url: The base URL of the server.
         heads: The head of each request.
     """
 
@@ -103,5 +103,5 @@ def _read_request(connection: socket.socket) -> bytes:
 def _receive(connection: socket.socket) -> bytes:
     received = connection.recv(65_536)
     if not received:
-        raise OSError("the client went away")
+        raise OSError("the client closed the connection")
     return received

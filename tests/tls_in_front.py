@@ -1,4 +1,4 @@
-"""TLS for a Postgres server that was built without: what a pooler, or a cloud's proxy, does for one."""
+"""TLS in front of a Postgres server that was built without TLS, as a pooler or a cloud's proxy adds it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PIECE = 65536
 
 
 class TlsInFront:
-    """Takes TLS connections to a server, the way Postgres begins them, inside a `with` block; refuses others.
+    """A proxy inside a `with` block that accepts Postgres connections with TLS and refuses others.
 
     Args:
-        port: Where the server listens on 127.0.0.1.
+        port: The server's port on 127.0.0.1.
         certificate: PEM files of a certificate and of its key.
 
     Attributes:
-        port: Where clients connect, on 127.0.0.1 too.
+        port: The proxy's port on 127.0.0.1.
     """
 
     def __init__(self, port: int, certificate: tuple[Path, Path]) -> None:
@@ -37,7 +37,7 @@ class TlsInFront:
         self._thread = threading.Thread(target=self._loop.run_forever)
 
     def __enter__(self) -> Self:
-        """Listen."""
+        """Start the proxy."""
         self._thread.start()
         listening = asyncio.start_server(self._serve, "127.0.0.1", 0)
         server = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
@@ -47,25 +47,27 @@ class TlsInFront:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop; clients have gone by then."""
+        """Stop the proxy."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take one client from its first words to its end."""
-        with suppress(OSError, asyncio.IncompleteReadError):  # it may go at any time, as over a certificate
+        """Serve one client."""
+        with suppress(
+            OSError, asyncio.IncompleteReadError
+        ):  # clients may disconnect, for example because of the certificate
             if await reader.readexactly(len(_SSL_REQUEST)) != _SSL_REQUEST:
                 writer.write(_refusal())
             else:
                 writer.write(b"S")
                 await writer.start_tls(self._context)
                 server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-                await asyncio.gather(_pass_on(reader, server_writer), _pass_on(server_reader, writer))
+                await asyncio.gather(_forward(reader, server_writer), _forward(server_reader, writer))
         writer.close()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while piece := await reader.read(_PIECE):
         writer.write(piece)
         await writer.drain()
@@ -73,7 +75,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def _refusal() -> bytes:
-    """What a Postgres says that has only `hostssl` lines."""
+    """Return the error of a Postgres that has only `hostssl` lines."""
     text = 'no pg_hba.conf entry for host "127.0.0.1", user "postgres", database "postgres", no encryption'
     fields = b"".join(
         name + value.encode() + b"\0" for name, value in ((b"S", "FATAL"), (b"C", "28000"), (b"M", text))

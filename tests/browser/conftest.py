@@ -1,4 +1,4 @@
-"""A demo's deployment after two runs, and a real Chromium to look at it."""
+"""A deployment after two runs, and a real Chromium."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _FLAGS = (
 
 
 class Pages:
-    """Addresses and log-in of what runs."""
+    """The running servers, and the login."""
 
     def __init__(self, airflow: LocalAirflow, workspace: EmulatedWorkspace) -> None:
         self.airflow = airflow
         self.workspace = workspace
 
     def log_in(self, page: Page) -> None:
-        """Log in to Airflow, as a person does."""
+        """Log in to Airflow."""
         page.goto(self.airflow.url)
         page.fill("input[name=username]", self.airflow.username)
         page.fill("input[name=password]", self.airflow.password)
@@ -55,7 +55,7 @@ class Pages:
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    """Give a deployment in which 5,000 people were imported, and then 50; three of its specs are broken."""
+    """Start a deployment, and import 5,000 people and then 50. Three of its specs are broken."""
     folder = tmp_path_factory.mktemp("pages")
     shutil.copytree(_DAGS, folder / "dags")
     for name, text in _BROKEN_SPECS.items():
@@ -88,9 +88,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Give a Chromium, the one that `make browser` installs."""
+    """Start Chromium, which `make browser` installs."""
     chromium = shutil.which("chromium")
-    assert chromium, "There is no chromium on the PATH: run make browser, which installs it"
+    assert chromium, "chromium is not on the PATH. Run make browser, which installs it"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
         yield browser
@@ -99,7 +99,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """Give a page as large as a laptop's screen."""
+    """Open a page of the size of a laptop's screen."""
     page = browser.new_page(viewport={"width": 1400, "height": 800}, color_scheme="light")
     page.set_default_timeout(30_000)
     yield page

@@ -1,4 +1,4 @@
-"""What a person sees, in a real Chromium. The pictures of the README are taken here, too."""
+"""The pages in a real Chromium. These tests also take the pictures of the documentation."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.browser
 
 
 def take_picture(page: Page, name: str, folder: Path) -> None:
-    """Take a picture of the page; with `PICTURES=docs/pictures` it replaces the one in the documentation."""
+    """Take a picture of the page. With `PICTURES=docs/pictures`, it replaces the one in the documentation."""
     page.screenshot(path=Path(os.environ.get("PICTURES", folder)) / f"{name}.png")
 
 
 def test_airflow_shows_the_sync_and_its_runs(pages: Pages, page: Page, tmp_path: Path) -> None:
-    """The DAG of a spec has its tags and its description, and both runs succeeded."""
+    """Airflow lists the sync, and both runs with success."""
     pages.log_in(page)
     page.goto(f"{pages.airflow.url}/dags/{DAG}/runs")
     expect(page.get_by_text("success", exact=False).first).to_be_visible()
@@ -37,7 +37,7 @@ def test_airflow_shows_the_sync_and_its_runs(pages: Pages, page: Page, tmp_path:
 
 
 def test_the_trigger_form_offers_full_refresh_and_dry_run(pages: Pages, page: Page, tmp_path: Path) -> None:
-    """Both are switches with a title."""
+    """The form has two switches with a title."""
     pages.log_in(page)
     page.goto(f"{pages.airflow.url}/dags/{DAG}")
     page.get_by_role("button", name="Trigger").first.click()
@@ -46,8 +46,8 @@ def test_the_trigger_form_offers_full_refresh_and_dry_run(pages: Pages, page: Pa
     take_picture(page, "trigger", tmp_path)
 
 
-def test_broken_specs_are_in_the_list_and_say_what_is_wrong(pages: Pages, page: Page, tmp_path: Path) -> None:
-    """Each has its tag among the DAGs, which all run on, and every mistake in its docs."""
+def test_broken_specs_are_in_the_list_with_their_mistakes(pages: Pages, page: Page, tmp_path: Path) -> None:
+    """Each broken spec has a tag in the list of DAGs, and its mistakes in its docs."""
     pages.log_in(page)
     page.goto(f"{pages.airflow.url}/dags?tags=customerio")
     expect(page.get_by_text("spec-error")).to_have_count(3)
@@ -62,7 +62,7 @@ def test_broken_specs_are_in_the_list_and_say_what_is_wrong(pages: Pages, page: 
 
 
 def test_airflow_lists_provider_and_pool(pages: Pages, page: Page) -> None:
-    """Whoever looks for them under Admin finds them."""
+    """Airflow's pages for administrators list the provider and the pool of the workspace."""
     pages.log_in(page)
     page.goto(f"{pages.airflow.url}/providers")
     expect(page.get_by_text("airflow-provider-cio").first).to_be_visible()
@@ -70,8 +70,8 @@ def test_airflow_lists_provider_and_pool(pages: Pages, page: Page) -> None:
     expect(page.get_by_text("customerio.production").first).to_be_visible()
 
 
-def test_the_connection_form_speaks_of_customerio(pages: Pages, page: Page, tmp_path: Path) -> None:
-    """Its fields have Customer.io's names."""
+def test_the_connection_form_has_customerio_fields(pages: Pages, page: Page, tmp_path: Path) -> None:
+    """The fields have Customer.io's names."""
     pages.log_in(page)
     page.goto(f"{pages.airflow.url}/connections")
     page.get_by_role("button", name="Add Connection").first.click()
@@ -84,7 +84,7 @@ def test_the_connection_form_speaks_of_customerio(pages: Pages, page: Page, tmp_
 
 
 def test_the_workspace_shows_its_people(pages: Pages, page: Page, tmp_path: Path) -> None:
-    """One finds a person by search, and the page has no errors."""
+    """The emulator's page finds a person, and has no JavaScript errors."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(pages.workspace.url)

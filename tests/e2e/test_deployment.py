@@ -1,4 +1,4 @@
-"""A deployment as a user has it: Airflow's own processes, Postgres, and a workspace over HTTP."""
+"""Syncs in a whole deployment: Airflow's own processes, Postgres, and workspaces over HTTP."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ DAGS = Path(__file__).parents[2] / "dags"
 
 
 class Deployment:
-    """What runs."""
+    """The running servers."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Deployment:
         self.airflow = airflow
 
     def run(self, dag_id: str, *, state: str = "success") -> dict[str, Any]:
-        """Run a DAG to its end, which should be this state, and return the summary."""
+        """Run a DAG, check the final state, and return the summary."""
         run_id = self.airflow.client.trigger(dag_id)
         assert self.airflow.client.wait_for_run(dag_id, run_id) == state
         summary: dict[str, Any] = self.airflow.client.xcom(dag_id, run_id, "sync", "summary")
@@ -83,7 +83,7 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Give a deployment with the demo's specs and two more."""
+    """Start a deployment with the demo's specs and two more."""
     folder = tmp_path_factory.mktemp("deployment")
     shutil.copytree(DAGS, folder / "dags")
     (folder / "dags" / "syncs" / "many.yaml").write_text(MANY_SPEC)
@@ -121,9 +121,9 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 def people_in_postgres(connection: psycopg.Connection[Any]) -> dict[str, dict[str, str]]:
-    """Read all people as the workspace should hold them, by SQL of the test's own.
+    """Return the expected people of the workspace, by the test's own SQL.
 
-    Customer.io keeps every value as text: a boolean as true or false, a number with its digits, a time as
+    Customer.io stores every value as text: a boolean as true or false, a number with its digits, a time as
     Unix seconds, nested values as JSON.
     """
     rows = connection.execute(
@@ -142,14 +142,14 @@ def people_in_postgres(connection: psycopg.Connection[Any]) -> dict[str, dict[st
 
 
 def comparable(person: dict[str, str]) -> dict[str, Any]:
-    """Leave out what the workspace adds, and compare JSON as JSON, whatever its spaces."""
+    """Return a person without `cio_id`, and with decoded JSON, so that spaces do not matter."""
     nested = {name: json.loads(person[name]) for name in ("interests", "preferences") if name in person}
     plain = {name: value for name, value in person.items() if name != "cio_id"}
     return plain | nested
 
 
 def assert_workspace_equals_postgres(deployment: Deployment) -> None:
-    """Compare every attribute of every person."""
+    """Compare all attributes of all people."""
     with deployment.postgres.connect() as connection:
         expected = people_in_postgres(connection)
     found = deployment.workspace.attributes(list(expected))
@@ -157,7 +157,7 @@ def assert_workspace_equals_postgres(deployment: Deployment) -> None:
 
 
 def test_the_workspace_equals_the_database_after_each_run(deployment: Deployment) -> None:
-    """All 5,000 people arrive, with every value as what it is; then 50 change and 50 are sent."""
+    """All 5,000 people arrive with the right values. After 50 rows change, 50 rows are sent."""
     assert deployment.run(PEOPLE_DAG)["queries"]["people"] == {
         "read": PEOPLE,
         "imported": PEOPLE,
@@ -172,7 +172,7 @@ def test_the_workspace_equals_the_database_after_each_run(deployment: Deployment
 
 
 def test_companies_and_memberships_arrive(deployment: Deployment) -> None:
-    """One sync of objects and relationships: as many are there as the database has, less those who left."""
+    """A sync imports objects and relationships. Memberships that have ended are not related."""
     summary = deployment.run(COMPANIES_DAG)
     with deployment.postgres.connect() as connection:
         counts = connection.execute(
@@ -183,12 +183,12 @@ def test_companies_and_memberships_arrive(deployment: Deployment) -> None:
     companies, memberships, current = counts
     assert summary["status"] == "Completed"
     assert [part["imported"] for part in summary["queries"].values()] == [companies, memberships]
-    held = stats(deployment)
-    assert (held["objects"], held["relationships"]) == (companies, current)
+    stored = stats(deployment)
+    assert (stored["objects"], stored["relationships"]) == (companies, current)
 
 
 def test_rows_that_failed_are_imported_once_they_are_corrected(deployment: Deployment) -> None:
-    """Four of 500 rows fail, and the report names them; once corrected, all 500 equal the database."""
+    """Four of 500 rows fail and are in the report. Once corrected, all people equal the database."""
     deployment.newsletter.identify("web-1", email=KNOWN_EMAIL)
     summary = deployment.run(SIGNUPS_DAG, state="failed")
     assert (summary["status"], summary["next_last_sync_time"]) == ("Some rows failed", 0)
@@ -223,7 +223,7 @@ def test_rows_that_failed_are_imported_once_they_are_corrected(deployment: Deplo
 
 
 def test_a_killed_task_is_tried_again_and_nothing_is_missing(deployment: Deployment) -> None:
-    """SIGKILL in mid-upload: after the retry each row is there once, the last sync time not ahead."""
+    """After SIGKILL during the upload, the retry imports all rows, and the last sync time is not too late."""
     client = deployment.airflow.client
     key = f"{MANY_DAG}.last_sync_time"
     with deployment.postgres.connect() as connection:
@@ -251,26 +251,26 @@ def test_a_killed_task_is_tried_again_and_nothing_is_missing(deployment: Deploym
     assert before - 5 < int(client.variable(key) or 0) < time.time()
 
 
-def test_a_run_that_somebody_marks_as_failed_stops(deployment: Deployment) -> None:
-    """The query that is under way on the source is ended, too; nothing is tried again."""
+def test_a_run_that_is_marked_as_failed_stops(deployment: Deployment) -> None:
+    """The running query ends too, and the task is not retried."""
     client = deployment.airflow.client
     run_id = client.trigger(SLOW_DAG)
 
-    def under_way() -> bool:
+    def is_running() -> bool:
         with deployment.postgres.connect() as connection:
             active = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND state = 'active'"
             return connection.execute(active).fetchone() is not None
 
-    wait_until(under_way, what="The query", seconds=180)
+    wait_until(is_running, what="The query", seconds=180)
     client.mark_failed(SLOW_DAG, run_id, "sync")
-    wait_until(lambda: not under_way(), what="The end of the query", seconds=180)
+    wait_until(lambda: not is_running(), what="The end of the query", seconds=180)
     assert client.wait_for_run(SLOW_DAG, run_id) == "failed"
     (instance,) = client.task_instances(SLOW_DAG, run_id)
     assert (instance["state"], instance["try_number"]) == ("failed", 1)
 
 
 def stats(deployment: Deployment) -> dict[str, int]:
-    """Read the workspace's counts."""
+    """Return the counts of the workspace."""
     counts: dict[str, int] = requests.get(
         f"{deployment.workspace.emulator.url}/_emulator/stats", timeout=30
     ).json()

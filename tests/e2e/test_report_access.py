@@ -1,4 +1,4 @@
-"""Who gets which report: the app in a real API server, asked by everybody that there is."""
+"""Access to reports in a real API server, for users of every role."""
 
 from __future__ import annotations
 
@@ -73,23 +73,23 @@ class Server:
         self.tokens = {role: self._log_in(role) for role in (*ROLES, "guest")}
 
     def _log_in(self, role: str) -> str:
-        answer = requests.post(
+        response = requests.post(
             f"{self.airflow.url}/auth/token", json={"username": role, "password": role}, timeout=30
         )
-        answer.raise_for_status()
-        token: str = answer.json()["access_token"]
+        response.raise_for_status()
+        token: str = response.json()["access_token"]
         return token
 
     def path(self, dag_id: str, **changes: object) -> str:
-        """Build the path of the report of a DAG's run."""
+        """Return the path of the report of a DAG's run."""
         index = 0 if dag_id == "mapped" else -1
         query = {"run_id": self.runs[dag_id], "task_id": "sync", "map_index": index, **changes}
         return f"/customerio/reports/{quote(dag_id, safe='')}?{urlencode(query)}"
 
-    def ask(
+    def request(
         self, path: str, role: str | None = None, method: str = "GET", **options: Any
     ) -> requests.Response:
-        """Send a request, as it is, and follow no redirect."""
+        """Send a request without following redirects."""
         headers = {**options.pop("headers", {})}
         if token := options.pop("token", self.tokens[role] if role else None):
             headers["Authorization"] = f"Bearer {token}"
@@ -98,30 +98,30 @@ class Server:
         )
 
     def set_report(self, dag_id: str, report: object, role: str) -> None:
-        """Write another report into the summary of a run."""
+        """Replace the report in the summary of a run."""
         run = quote(self.runs[dag_id], safe="")
-        answer = self.ask(
+        response = self.request(
             f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/sync/xcomEntries/summary",
             role,
             "PATCH",
             json={"value": {"status": "Some rows failed", "report": report}},
         )
-        assert answer.ok, answer.text
+        assert response.ok, response.text
 
     def summary(self, dag_id: str) -> dict[str, Any]:
-        """Read the summary of a run."""
+        """Return the summary of a run."""
         found: dict[str, Any] = self.airflow.client.xcom(dag_id, self.runs[dag_id], "sync", "summary")
         return found
 
     def file(self, dag_id: str) -> Path:
-        """Find the report of a run."""
+        """Return the file of the report of a run."""
         (path,) = (self.reports / "production" / DAGS[dag_id]).iterdir()
         return path
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give that server; all runs have failed and left a report."""
+    """Start that server. All runs have failed and have a report."""
     folder = tmp_path_factory.mktemp("access")
     (folder / "dags" / "syncs").mkdir(parents=True)
     (folder / "dags" / "factory.py").write_text(FACTORY)
@@ -163,28 +163,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             yield server
 
 
-def test_every_route_asks_who_calls(server: Server) -> None:
-    """New routes are found by this test; one without a check of the user fails it."""
+def test_every_route_needs_a_logged_in_user(server: Server) -> None:
+    """The test finds new routes, and fails for a route that does not check the user."""
     from airflow_provider_cio.plugin.app import app
 
     paths = {route.path for route in app.routes if hasattr(route, "path")}
     assert paths
-    assert len(paths) == len(app.routes)  # no mounted app, which would have routes of its own
+    assert len(paths) == len(app.routes)  # no mounted app with its own routes
     for template in paths:
         path = template.replace("{dag_id}", "customerio.production.first")
-        assert "{" not in path, f"say what {template} is to be asked with"
+        assert "{" not in path, f"add the values for {template} to this test"
         query = server.path("customerio.production.first").partition("?")[2]
         for method in METHODS:
             for token in (None, "garbage", expired(server), unsigned(server)):
-                answer = server.ask(f"/customerio{path}?{query}", method=method, token=token)
-                assert answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}
-                assert "plan" not in answer.text
-    for open_elsewhere in ("docs", "redoc", "openapi.json", "docs/oauth2-redirect", ""):
-        assert server.ask(f"/customerio/{open_elsewhere}").status_code == HTTPStatus.NOT_FOUND
+                response = server.request(f"/customerio{path}?{query}", method=method, token=token)
+                assert response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.METHOD_NOT_ALLOWED}
+                assert "plan" not in response.text
+    for public_elsewhere in ("docs", "redoc", "openapi.json", "docs/oauth2-redirect", ""):
+        assert server.request(f"/customerio/{public_elsewhere}").status_code == HTTPStatus.NOT_FOUND
 
 
 def expired(server: Server) -> str:
-    """Make a token that was valid until an hour ago."""
+    """Return a token that expired an hour ago."""
     claims = jwt.decode(server.tokens["admin"], options={"verify_signature": False})
     header = jwt.get_unverified_header(server.tokens["admin"])
     claims |= {"iat": int(time.time()) - 7200, "nbf": int(time.time()) - 7200, "exp": int(time.time()) - 3600}
@@ -192,54 +192,56 @@ def expired(server: Server) -> str:
 
 
 def unsigned(server: Server) -> str:
-    """Make a token that needs no key."""
+    """Return a token without a signature."""
     claims = jwt.decode(server.tokens["admin"], options={"verify_signature": False})
     return jwt.encode(claims, "", algorithm="none")
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("dag_id", DAGS)
-def test_who_may_read_the_dag_gets_its_report(server: Server, dag_id: str, role: str) -> None:
-    """With the token of the API or the cookie of the UI; no browser keeps it or guesses at its type."""
-    for answer in (
-        server.ask(server.path(dag_id), role),
-        server.ask(server.path(dag_id), cookies={"_token": server.tokens[role]}),
+def test_users_who_can_read_the_dag_get_its_report(server: Server, dag_id: str, role: str) -> None:
+    """The API's token and the UI's cookie work. Browsers do not store the report or guess its type."""
+    for response in (
+        server.request(server.path(dag_id), role),
+        server.request(server.path(dag_id), cookies={"_token": server.tokens[role]}),
     ):
-        assert answer.status_code == HTTPStatus.OK
-        (line,) = csv.DictReader(io.StringIO(answer.text))
+        assert response.status_code == HTTPStatus.OK
+        (line,) = csv.DictReader(io.StringIO(response.text))
         assert line["reason"] == "required"
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
         name = f"{DAGS[dag_id]}-{server.file(dag_id).name}"
-        assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+        assert response.headers["Content-Disposition"] == f'attachment; filename="{name}"'
 
 
 @pytest.mark.parametrize("dag_id", [*DAGS, "nowhere"])
-def test_who_may_not_read_the_dag_is_refused(server: Server, dag_id: str) -> None:
-    """A user without a role may log in and read nothing; the answer does not tell which DAGs there are."""
+def test_users_who_cannot_read_the_dag_are_refused(server: Server, dag_id: str) -> None:
+    """A user without a role reads nothing, and the response does not reveal which DAGs exist."""
     server.runs.setdefault(dag_id, "x")
-    answer = server.ask(server.path(dag_id), "guest", headers=HTML)
-    assert answer.status_code == HTTPStatus.FORBIDDEN
-    assert "plan" not in answer.text
+    response = server.request(server.path(dag_id), "guest", headers=HTML)
+    assert response.status_code == HTTPStatus.FORBIDDEN
+    assert "plan" not in response.text
 
 
-def test_a_person_who_is_not_logged_in_is_sent_to_the_login(server: Server) -> None:
-    """The link leads back to the report after the login; a cookie that has expired is no login."""
+def test_users_who_are_not_logged_in_are_redirected_to_the_login(server: Server) -> None:
+    """The login redirects back to the report. An expired cookie does not count as a login."""
     path = server.path("customerio.production.first")
     for cookies in ({}, {"_token": expired(server)}, {"_token": "garbage"}):
-        answer = server.ask(path, headers=HTML, cookies=cookies)
-        assert answer.status_code == HTTPStatus.FOUND
-        login = urlsplit(answer.headers["Location"])
+        response = server.request(path, headers=HTML, cookies=cookies)
+        assert response.status_code == HTTPStatus.FOUND
+        login = urlsplit(response.headers["Location"])
         assert (login.netloc, login.path) == ("", "/api/v2/auth/login")
         assert parse_qs(login.query)["next"] == [path]
-        followed = requests.get(f"{server.airflow.url}{answer.headers['Location']}", headers=HTML, timeout=60)
+        followed = requests.get(
+            f"{server.airflow.url}{response.headers['Location']}", headers=HTML, timeout=60
+        )
         assert followed.status_code == HTTPStatus.OK
         assert "next=" in followed.url
 
 
-def test_a_summary_that_somebody_edited_opens_no_other_file(server: Server, tmp_path: Path) -> None:
-    """The XCom gives the name of a report of the DAG's own folder and nothing else."""
+def test_an_edited_summary_opens_no_other_file(server: Server, tmp_path: Path) -> None:
+    """The XCom can only select a report in the DAG's own folder."""
     mine, other = "customerio.production.first", "customerio.production.other"
     kept = server.summary(mine)["report"]
     folder, secret = server.file(mine).parent, server.file(other)
@@ -270,10 +272,10 @@ def test_a_summary_that_somebody_edited_opens_no_other_file(server: Server, tmp_
         for report in edited:
             for role in ("user", "op"):
                 server.set_report(mine, report, role)
-                answer = server.ask(server.path(mine), role)
-                assert answer.status_code == HTTPStatus.NOT_FOUND, (report, answer.text)
+                response = server.request(server.path(mine), role)
+                assert response.status_code == HTTPStatus.NOT_FOUND, (report, response.text)
         server.set_report(mine, f"s3://elsewhere/{kept.rpartition('/')[2]}", "op")
-        assert server.ask(server.path(mine), "op").status_code == HTTPStatus.OK
+        assert server.request(server.path(mine), "op").status_code == HTTPStatus.OK
     finally:
         server.set_report(mine, kept, "admin")
         (folder / names[0]).unlink()
@@ -282,24 +284,24 @@ def test_a_summary_that_somebody_edited_opens_no_other_file(server: Server, tmp_
         (folder / "notes.csv").unlink()
 
 
-def test_a_folder_that_is_a_link_is_not_followed(server: Server) -> None:
-    """Neither the folder of a sync nor that of a workspace may lead elsewhere."""
+def test_a_linked_folder_is_not_followed(server: Server) -> None:
+    """The folder of a sync and the folder of a workspace may not be links."""
     folder = server.file("customerio.production.first").parent
-    for place in (folder, folder.parent):
-        away = place.with_name("away")
-        place.rename(away)
-        place.symlink_to(away)
+    for linked in (folder, folder.parent):
+        target = linked.with_name("target")
+        linked.rename(target)
+        linked.symlink_to(target)
         try:
-            answer = server.ask(server.path("customerio.production.first"), "admin")
+            response = server.request(server.path("customerio.production.first"), "admin")
         finally:
-            place.unlink()
-            away.rename(place)
-        assert answer.status_code == HTTPStatus.NOT_FOUND
-    assert server.ask(server.path("customerio.production.first"), "admin").status_code == HTTPStatus.OK
+            linked.unlink()
+            target.rename(linked)
+        assert response.status_code == HTTPStatus.NOT_FOUND
+    assert server.request(server.path("customerio.production.first"), "admin").status_code == HTTPStatus.OK
 
 
-def test_questions_that_have_no_answer(server: Server) -> None:
-    """Nothing that a client may send becomes an error of the server."""
+def test_invalid_requests_are_client_errors(server: Server) -> None:
+    """No request causes an error of the server."""
     dag_id = "customerio.production.first"
     for changes in (
         {"run_id": "no_such_run"},
@@ -313,9 +315,9 @@ def test_questions_that_have_no_answer(server: Server) -> None:
         {"run_id": ""},
         {"task_id": "../../x"},
     ):
-        status = server.ask(server.path(dag_id, **changes), "admin").status_code
+        status = server.request(server.path(dag_id, **changes), "admin").status_code
         assert status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}, changes
     query = server.path(dag_id).partition("?")[2]
     for name in ("~", "nowhere", "..", "%2e%2e", "a%00b", "x" * 300, "a%2Fb"):
-        status = server.ask(f"/customerio/reports/{name}?{query}", "viewer").status_code
+        status = server.request(f"/customerio/reports/{name}?{query}", "viewer").status_code
         assert HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR, name

@@ -1,4 +1,4 @@
-"""Specs as a team has them: some broken, some in Git, some that wait for others, all of them in lineage."""
+"""The specs of a team: broken specs, specs in Git, specs that wait for others, and lineage."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from pathlib import Path
 from airflow_provider_cio.dag_factory import build_dags
 globals().update(build_dags(Path(__file__).parent / "syncs"))
 """
-#: A factory with a mistake of our own in it.
+#: A factory in which our own code crashes for one spec.
 CRASHING_FACTORY = """\
 from pathlib import Path
-from airflow_provider_cio import dag_factory
+from airflow_provider_cio.dag_factory import build
 
-build_dag = dag_factory.build_dag
+build_dag = build.build_dag
 
 def crash(spec):
     if "crash" in spec.tags:
-        raise RuntimeError("a mistake of our own")
+        raise RuntimeError("a bug")
     return build_dag(spec)
 
-dag_factory.build_dag = crash
-globals().update(dag_factory.build_dags(Path(__file__).parent / "crashing"))
+build.build_dag = crash
+globals().update(build.build_dags(Path(__file__).parent / "crashing"))
 """
 SPEC = """\
 name: {name}
@@ -48,7 +48,7 @@ postgres_conn_id: warehouse
 people:
   query: SELECT '{name}' AS id, 'first' AS edition
 """
-#: OpenLineage's own parser sees nothing of the first query, neither in WITH nor beside ROWS FROM.
+#: OpenLineage's own parser finds no table in the first query: it does not read WITH and ROWS FROM.
 CUSTOMERS = """\
 name: customers
 workspace: production
@@ -70,7 +70,7 @@ NO_YAML = "customerio.production.no_yaml"
 NAMELESS = "customerio_spec_error.nameless"
 CRASHES = "customerio.production.crashes"
 SURVIVOR = "customerio.production.survivor"
-#: The file of each broken DAG, what is in it, and what is wrong with it.
+#: Broken DAG to its file, the text of the file, and the message.
 BROKEN = {
     WRONG_KEY: (
         "syncs/wrong_key.yaml",
@@ -90,17 +90,17 @@ BROKEN = {
     CRASHES: (
         "crashing/crashes.yaml",
         SPEC.format(name="crashes") + "tags: [crash]\n",
-        "crashing/crashes.yaml: RuntimeError: a mistake of our own",
+        "crashing/crashes.yaml: RuntimeError: a bug",
     ),
 }
-MENDED = {f"customerio.production.{Path(file).stem}" for file, _, _ in BROKEN.values()}
+FIXED = {f"customerio.production.{Path(file).stem}" for file, _, _ in BROKEN.values()}
 
 CHANGING = "customerio.production.changing"
 STEADY = "customerio.production.steady"
 BROKEN_IN_GIT = "customerio.production.broken_in_git"
 
 ADDRESSES = ("ann@example.com", "ben@example,com")
-#: Has a little of everything whose order could change from one process to the next.
+#: A spec with all values whose order could differ between processes.
 RICH = (
     SPEC.format(name="rich")
     + """\
@@ -111,7 +111,7 @@ owner_links: {growth: "https://b.example.com", crm: "https://a.example.com"}
 tags: [retention, crm, weekly, beta]
 """
 )
-#: Prints each DAG's id and the hash by which Airflow tells versions apart.
+#: Prints each DAG's id and the hash from which Airflow detects new versions.
 HASHES = """\
 import pathlib, sys
 from airflow.models.serialized_dag import SerializedDagModel
@@ -141,39 +141,39 @@ class Team:
         self.client = airflow.client
 
     def dags(self, **query: str) -> dict[str, dict[str, Any]]:
-        """Read the list of DAGs as the UI does, stale ones included."""
+        """Return the list of DAGs, including stale ones."""
         found = self.client.request("GET", "/dags", exclude_stale=False, limit="100", **query)["dags"]
         return {dag["dag_id"]: dag for dag in found}
 
     def documentation(self, dag_id: str) -> str:
-        """Read what the UI shows as a DAG's docs."""
+        """Return the docs of a DAG."""
         return str(self.client.request("GET", f"/dags/{dag_id}/details")["doc_md"])
 
     def versions(self, dag_id: str) -> int:
-        """Count a DAG's versions."""
+        """Return the number of a DAG's versions."""
         return int(self.client.request("GET", f"/dags/{dag_id}/dagVersions")["total_entries"])
 
     def start(self, dag_id: str, **conf: object) -> str:
-        """Start a run and give its id."""
+        """Trigger a run and return its id."""
         self.client.unpause(dag_id)
         return self.client.trigger(dag_id, conf)
 
     def run(self, dag_id: str, *, state: str = "success", **conf: object) -> str:
-        """Run a DAG to its end, which should be this state, and give the run's id."""
+        """Run a DAG, check the final state, and return the run's id."""
         run_id = self.start(dag_id, **conf)
         assert self.client.wait_for_run(dag_id, run_id) == state
         return run_id
 
     def commit(self, message: str) -> str:
-        """Commit all that is in the repository's folder and give the commit's id."""
+        """Commit all files of the repository and return the commit's id."""
         self.repository.git.add(all=True)
-        somebody = Actor("Somebody", "somebody@example.com")
-        return self.repository.index.commit(message, author=somebody, committer=somebody).hexsha
+        author = Actor("Ann", "ann@example.org")
+        return self.repository.index.commit(message, author=author, committer=author).hexsha
 
     def lineage(self, job: str, run_id: str) -> dict[str, Any] | None:
-        """Find what OpenLineage was told of a task that ended well; it is written after the run's state."""
+        """Return the OpenLineage event of a completed task. It is written after the run's state."""
         texts = [path.read_text() for path in self.folder.glob("lineage/*.json")]
-        events = [json.loads(text) for text in texts if text.endswith("\n")]  # others are being written
+        events = [json.loads(text) for text in texts if text.endswith("\n")]  # the others are incomplete
         for event in events:
             run = event["run"]["facets"].get("airflow", {}).get("dagRun", {})
             if (event["eventType"], event["job"]["name"], run.get("run_id")) == ("COMPLETE", job, run_id):
@@ -224,7 +224,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
 
 def write_specs(dags: Path) -> None:
-    """Write ten good specs and three broken ones, and two for a factory that crashes at one of them."""
+    """Write ten valid and three broken specs, and two specs for a factory that crashes for one of them."""
     (dags / "syncs").mkdir(parents=True)
     (dags / "crashing").mkdir()
     (dags / "customerio_syncs.py").write_text(FACTORY)
@@ -239,7 +239,7 @@ def write_specs(dags: Path) -> None:
 
 
 def write_repository(syncs: Path) -> None:
-    """Write two good specs and a broken one."""
+    """Write two valid specs and a broken one."""
     syncs.mkdir(parents=True)
     (syncs.parent / "customerio_syncs.py").write_text(FACTORY)
     for name in ("changing", "steady"):
@@ -249,7 +249,7 @@ def write_repository(syncs: Path) -> None:
 
 
 def bundles(repository: Repo) -> list[dict[str, object]]:
-    """Give Airflow the DAGs folder, and a repository beside it."""
+    """Return the configuration of two bundles: the DAGs folder and a Git repository."""
     in_git = {
         "repo_url": str(repository.working_dir),
         "tracking_ref": "main",
@@ -266,10 +266,10 @@ def bundles(repository: Repo) -> list[dict[str, object]]:
     ]
 
 
-def test_a_broken_spec_shows_its_error_and_takes_no_other_down(team: Team) -> None:
-    """Three broken specs beside ten good ones, and one at which our own code crashes beside another.
+def test_a_broken_spec_shows_its_error_and_does_not_affect_others(team: Team) -> None:
+    """Three broken specs beside ten valid ones, and a spec for which our own code crashes beside another.
 
-    Each is in the list, tagged, with its error in its docs, and fails with it when it is run; the others run.
+    Each broken spec is in the list with a tag, has its error in its docs, and fails with it. The others run.
     """
     dags = team.dags()
     assert {*GOOD, *BROKEN, SURVIVOR} <= dags.keys()
@@ -288,24 +288,24 @@ def test_a_broken_spec_shows_its_error_and_takes_no_other_down(team: Team) -> No
         assert team.workspace.attributes(dag_id.rpartition(".")[2])["edition"] == "first"
 
 
-def test_mending_a_file_heals_its_dag(team: Team) -> None:
-    """Without a restart: the DAG has its id, tags and schedule, and runs; what stood for it goes."""
+def test_fixing_a_file_restores_its_dag(team: Team) -> None:
+    """Without a restart, the DAG has its id, tags and schedule again, and runs. Its substitute disappears."""
     for file, _, _ in BROKEN.values():
         path = team.folder / "dags" / file
-        path.write_text(SPEC.format(name=path.stem) + "schedule: 0 5 * * *\ntags: [mended]\n")
-    wait_until(lambda: team.dags(tags="mended").keys() == MENDED, what="The mending", seconds=180)
-    runs = {dag_id: team.start(dag_id) for dag_id in MENDED}
-    for dag_id, dag in team.dags(tags="mended").items():
-        assert {tag["name"] for tag in dag["tags"]} == {"customerio", "production", "people", "mended"}
+        path.write_text(SPEC.format(name=path.stem) + "schedule: 0 5 * * *\ntags: [fixed]\n")
+    wait_until(lambda: team.dags(tags="fixed").keys() == FIXED, what="The fixed DAGs", seconds=180)
+    runs = {dag_id: team.start(dag_id) for dag_id in FIXED}
+    for dag_id, dag in team.dags(tags="fixed").items():
+        assert {tag["name"] for tag in dag["tags"]} == {"customerio", "production", "people", "fixed"}
         assert dag["timetable_summary"] == "0 5 * * *"
         assert team.client.wait_for_run(dag_id, runs[dag_id]) == "success"
     wait_until(lambda: team.dags()[NAMELESS]["is_stale"], what="The end of a broken DAG", seconds=180)
 
 
-def test_a_commit_that_changes_one_spec_makes_a_version_of_its_dag_alone(team: Team) -> None:
-    """The other DAGs keep theirs, also a broken one; the next run imports what the new query says."""
+def test_a_commit_of_one_spec_adds_a_version_of_its_dag_only(team: Team) -> None:
+    """Other DAGs keep their version, including a broken one. The next run uses the new query."""
     states = {CHANGING: "success", STEADY: "success", BROKEN_IN_GIT: "failed"}
-    runs = {dag_id: team.start(dag_id) for dag_id in states}  # Airflow replaces a version that never ran
+    runs = {dag_id: team.start(dag_id) for dag_id in states}  # Airflow replaces a version without runs
     assert {dag_id: team.client.wait_for_run(dag_id, runs[dag_id]) for dag_id in runs} == states
     assert team.workspace.attributes("changing")["edition"] == "first"
     spec = team.folder / "repository" / "dags" / "syncs" / "changing.yaml"
@@ -319,8 +319,8 @@ def test_a_commit_that_changes_one_spec_makes_a_version_of_its_dag_alone(team: T
     assert team.workspace.attributes("changing")["edition"] == "second"
 
 
-def test_a_completed_run_updates_its_asset_and_starts_who_waits_for_it(team: Team) -> None:
-    """A dry run and a run with failed rows update nothing; the event has the summary."""
+def test_a_completed_run_updates_its_asset_and_triggers_dependent_syncs(team: Team) -> None:
+    """A dry run and a run with failed rows do not update the asset. The event has the summary."""
     customers, audience = "customerio.production.customers", "customerio.production.audience"
     team.client.unpause(audience)
     team.run(customers, dry_run=True)
@@ -332,7 +332,7 @@ def test_a_completed_run_updates_its_asset_and_starts_who_waits_for_it(team: Tea
     wait_until(lambda: team.client.runs(audience), what="The run of the audience", seconds=180)
     (follower,) = team.client.runs(audience)
     assert follower["run_type"] == "asset_triggered"
-    # Waited for before events are asked for: Airflow cannot show one whose runs have not begun.
+    # Wait first: Airflow cannot return an event while its runs have not started.
     assert team.client.wait_for_run(audience, follower["dag_run_id"]) == "success"
     (event,) = team.client.request("GET", "/assets/events", source_dag_id=customers)["asset_events"]
     assert (event["uri"], event["source_run_id"]) == ("customerio://production/customers", run_id)
@@ -340,11 +340,11 @@ def test_a_completed_run_updates_its_asset_and_starts_who_waits_for_it(team: Tea
     assert (event["extra"]["status"], event["extra"]["rows_imported"]) == ("Completed", 2)
 
 
-def test_openlineage_is_told_what_was_read_and_written(team: Team) -> None:
-    """Tables of both queries as inputs, the workspace as output.
+def test_openlineage_events_have_tables_and_workspace(team: Team) -> None:
+    """The tables of both queries are inputs, and the workspace is the output.
 
-    No secret and no person is in events and logs. The query's own text is in the event, as it is in the UI,
-    but not in the task's log, also when Postgres refuses it.
+    Events and logs contain no secrets and no personal data. The event has the query, as the UI does; the
+    task's log does not have it, even if Postgres refuses the query.
     """
     customers = "customerio.production.customers"
     run_id = team.run(customers)
@@ -363,8 +363,8 @@ def test_openlineage_is_told_what_was_read_and_written(team: Team) -> None:
     with team.postgres.connect() as connection:
         connection.execute("ALTER TABLE customers RENAME TO gone")
     refused = team.run(customers, state="failed")
-    for each in (run_id, refused):
-        assert "internal@example.com" not in team.client.task_log(customers, each, "sync")
+    for logged in (run_id, refused):
+        assert "internal@example.com" not in team.client.task_log(customers, logged, "sync")
     secrets = (team.postgres.password, team.workspace.api_key, team.workspace.app_api_key)
     written = [*team.folder.glob("lineage/*"), *team.folder.glob("airflow/**/*.log")]
     assert len(written) > len(GOOD)
@@ -373,8 +373,8 @@ def test_openlineage_is_told_what_was_read_and_written(team: Team) -> None:
         assert not [word for word in (*secrets, *ADDRESSES) if word in text], path
 
 
-def test_the_factory_gives_the_same_dags_in_every_process_and_folder(tmp_path: Path) -> None:
-    """A broken spec's, too: no order of a set and no path of a checkout is in what makes a version."""
+def test_the_factory_builds_the_same_dags_in_every_process_and_folder(tmp_path: Path) -> None:
+    """The serialized DAGs, including those of broken specs, have no random order and no absolute path."""
     write_specs(tmp_path / "one")
     (tmp_path / "one" / "syncs" / "rich.yaml").write_text(RICH)
     shutil.copytree(tmp_path / "one", tmp_path / "other")
