@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from demo.deployment import set_up, show_addresses
-from demo.output import failure, say, title
+from demo.output import show_error, show_line, show_title
 from demo.runs import import_companies, import_people, import_signups
 from local.processes import STOP_SIGNALS, LocalError
 
@@ -26,7 +26,7 @@ _PROJECT = Path(__file__).parent.parent
 
 
 class Stopped(BaseException):
-    """A signal asks the demo to end. Its argument is the number of the signal."""
+    """Raised when a signal ends the demo. Its argument is the number of the signal."""
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def main() -> int:
     try:
         _demo(folder)
     except LocalError as error:
-        failure(f"{error}\n\nThe logs of this demo are in {folder}. `make clean` removes them.")
+        show_error(f"{error}\n\nThe logs of this demo are in {folder}. `make clean` removes them.")
         return 1
     except Stopped as stopped:
         status = 128 + int(stopped.args[0])
@@ -52,8 +52,8 @@ def main() -> int:
 
 
 def _demo(folder: Path) -> None:
-    title("From Postgres to Customer.io: a demo on this machine")
-    say("Customer.io is emulated here: nothing leaves this machine.")
+    show_title("From Postgres to Customer.io: a demo on this machine")
+    show_line("Customer.io is emulated here: nothing leaves this machine.")
     with ExitStack() as running:
         try:
             deployment = set_up(folder, running)
@@ -66,7 +66,7 @@ def _demo(folder: Path) -> None:
                 _stay_up(deployment)
         finally:
             _ignore_stop_signals()  # an interrupted stop would leave processes behind
-            title("Stopping Airflow, the workspaces and Postgres")
+            show_title("Stopping Airflow, the workspaces and Postgres")
 
 
 def _stay_up(deployment: Deployment) -> None:
@@ -75,10 +75,10 @@ def _stay_up(deployment: Deployment) -> None:
     Raises:
         LocalError: A component of Airflow has ended. The message has the end of its log.
     """
-    title("Everything keeps running until you press Ctrl-C")
+    show_title("Everything keeps running until you press Ctrl-C")
     show_addresses(deployment)
-    say("Try it: change rows in Postgres (set updated_at = now()), then trigger a DAG in Airflow.")
-    say("Schedules are off in this demo, so nothing runs unless you trigger it.")
+    show_line("Try it: change rows in Postgres (set updated_at = now()), then trigger a DAG in Airflow.")
+    show_line("Schedules are off in this demo, so nothing runs unless you trigger it.")
     try:
         while True:
             deployment.airflow.check()
@@ -88,9 +88,9 @@ def _stay_up(deployment: Deployment) -> None:
 
 
 def _show_next_steps() -> None:
-    title("Done: five runs, each with the expected result")
-    say("The specs of these syncs are in dags/syncs.")
-    say("To sync your own database, continue with “A first sync in five minutes” in README.md.")
+    show_title("Done: five runs, each with the expected result")
+    show_line("The specs of these syncs are in dags/syncs.")
+    show_line("To sync your own database, continue with “A first sync in five minutes” in README.md.")
 
 
 def _new_folder() -> Path:

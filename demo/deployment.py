@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.output import say, step
+from demo.output import show_line, step
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
 from local.processes import LocalError, deferred_signals
@@ -56,7 +56,7 @@ def set_up(folder: Path, running: ExitStack) -> Deployment:
         production = _start_workspace(running)
         newsletter = _start_workspace(running)
         newsletter.identify(_KNOWN_PERSON, email=KNOWN_EMAIL)
-    say(f"newsletter already has one person: {_KNOWN_PERSON}, with the address {KNOWN_EMAIL}")
+    show_line(f"newsletter already has one person: {_KNOWN_PERSON}, with the address {KNOWN_EMAIL}")
     with step(f"Start Airflow {version('apache-airflow-core')}: api-server, scheduler and dag-processor"):
         airflow = running.enter_context(_airflow(folder, postgres, production, newsletter))
     with step("Wait for the DAG of each spec in dags/syncs, and for the pool of each workspace"):
@@ -71,10 +71,10 @@ def set_up(folder: Path, running: ExitStack) -> Deployment:
 def show_addresses(deployment: Deployment) -> None:
     """Show the addresses of the servers."""
     airflow = deployment.airflow
-    say(f"Airflow     {airflow.url}/dags (user {airflow.username}, password {airflow.password})")
-    say(f"production  {deployment.production.url}")
-    say(f"newsletter  {deployment.newsletter.url}")
-    say(f"Postgres    {deployment.postgres.uri}")
+    show_line(f"Airflow     {airflow.url}/dags (user {airflow.username}, password {airflow.password})")
+    show_line(f"production  {deployment.production.url}")
+    show_line(f"newsletter  {deployment.newsletter.url}")
+    show_line(f"Postgres    {deployment.postgres.uri}")
 
 
 def _start_workspace(running: ExitStack) -> EmulatedWorkspace:
@@ -101,7 +101,7 @@ def _airflow(
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             # A run that cannot succeed fails soon, and the demo shows the reason.
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
-            # The emulator applies what it accepts before it answers.
+            # The emulator applies accepted changes before it responds.
             "AIRFLOW__CUSTOMERIO__APPLY_WAIT": "0",
         },
     )

@@ -26,21 +26,21 @@ def step(what: str) -> Iterator[None]:
     _console.print(f"[green]✓[/] {escape(what)} [dim]({time.monotonic() - started:.1f} s)[/]")
 
 
-def say(text: str = "") -> None:
+def show_line(text: str = "") -> None:
     """Show an indented line."""
     _console.print(f"  {escape(text)}" if text else "")
 
 
-def title(text: str) -> None:
+def show_title(text: str) -> None:
     """Show a heading."""
     _console.print(f"\n[bold]{escape(text)}[/]")
 
 
-def headline(status: str, text: str, *, good: bool) -> None:
+def show_status(status: str, text: str, *, good: bool) -> None:
     """Show the status of a run and a text beside it."""
     _console.print(f"  [bold {'green' if good else 'yellow'}]{escape(status)}[/]: {escape(text)}")
 
 
-def failure(text: str) -> None:
+def show_error(text: str) -> None:
     """Show an error message."""
     _console.print(f"[bold red]✗[/] {escape(text)}")

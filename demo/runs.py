@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_cio.engine import Status
 from demo.deployment import COMPANIES_DAG, PEOPLE_DAG, SIGNUPS_DAG
-from demo.output import headline, say, step, title
+from demo.output import show_line, show_status, show_title, step
 from local.processes import LocalError
 from local.sample_database import (
     COMPANIES,
@@ -37,7 +37,7 @@ def import_people(deployment: Deployment) -> None:
     Raises:
         LocalError: A run did not have the expected result. The other functions raise it, too.
     """
-    title(f"1. People and a segment ({PEOPLE_DAG})")
+    show_title(f"1. People and a segment ({PEOPLE_DAG})")
     with step("First run: import all people"):
         summary = _run(deployment.airflow, PEOPLE_DAG, people=_rows(PEOPLE))
     _show(summary)
@@ -55,7 +55,7 @@ def import_people(deployment: Deployment) -> None:
 
 def import_companies(deployment: Deployment) -> None:
     """Import objects and relationships."""
-    title(f"2. Companies and relationships ({COMPANIES_DAG})")
+    show_title(f"2. Companies and relationships ({COMPANIES_DAG})")
     with step("Run: import companies as objects, then memberships as relationships"):
         summary = _run(
             deployment.airflow,
@@ -68,7 +68,7 @@ def import_companies(deployment: Deployment) -> None:
 
 def import_signups(deployment: Deployment) -> None:
     """Import rows with mistakes, show the report, correct the rows and import them again."""
-    title(f"3. Rows with mistakes, in another workspace ({SIGNUPS_DAG})")
+    show_title(f"3. Rows with mistakes, in another workspace ({SIGNUPS_DAG})")
     with step(f"First run: import all rows but the {MISTAKES} with mistakes"):
         summary = _run(deployment.airflow, SIGNUPS_DAG, people=_rows(SIGNUPS, failed=MISTAKES))
     _show(summary)
@@ -121,11 +121,11 @@ def _show(summary: dict[str, Any]) -> None:
     counts = f"{read:,} rows read, {imported:,} imported, {failed:,} failed"
     speed = f"{requests:,} request{'' if requests == 1 else 's'}, {read / duration:,.0f} rows/s"
     status = summary["status"]
-    headline(status, f"{counts}; {duration:.2f} s, {speed}", good=status == Status.COMPLETED)
+    show_status(status, f"{counts}; {duration:.2f} s, {speed}", good=status == Status.COMPLETED)
     if len(queries) > 1:
-        say(", ".join(f"{rows['imported']:,} {query}" for query, rows in queries.items()))
+        show_line(", ".join(f"{rows['imported']:,} {query}" for query, rows in queries.items()))
     since, until = (_as_date(summary[name]) for name in ("last_sync_time", "next_last_sync_time"))
-    say(f"last sync time: {since} in this run, {until} for the next run")
+    show_line(f"last sync time: {since} in this run, {until} for the next run")
 
 
 def _as_date(last_sync_time: int) -> str:
@@ -149,8 +149,8 @@ def _show_workspace(deployment: Deployment) -> None:
     members = deployment.production.segment_sizes().get(_SEGMENT)
     if members != PEOPLE:
         raise LocalError(f"The segment {_SEGMENT!r} has {members} people instead of {PEOPLE:,}.")
-    say(f"in the workspace: person {person} has {logins:,} logins, as in Postgres")
-    say(f"in the workspace: the segment {_SEGMENT} has {members:,} people")
+    show_line(f"in the workspace: person {person} has {logins:,} logins, as in Postgres")
+    show_line(f"in the workspace: the segment {_SEGMENT} has {members:,} people")
 
 
 def _show_report(airflow: LocalAirflow, url: str) -> None:
@@ -162,10 +162,10 @@ def _show_report(airflow: LocalAirflow, url: str) -> None:
     lines = list(csv.reader(io.StringIO(airflow.client.text(url))))
     if len(lines) != 1 + MISTAKES:
         raise LocalError(f"The report has {len(lines)} lines instead of {1 + MISTAKES}: {url}")
-    say("the report of failed rows:")
-    say()
+    show_line("the report of failed rows:")
+    show_line()
     for line in lines:
-        say(",".join([*line[:_REPORT_COLUMNS], "…"]))
-    say()
-    say(f"to download it: {url}")
-    say("(in Airflow: the link “Failed rows” of the task)")
+        show_line(",".join([*line[:_REPORT_COLUMNS], "…"]))
+    show_line()
+    show_line(f"to download it: {url}")
+    show_line("(in Airflow: the link “Failed rows” of the task)")

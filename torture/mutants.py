@@ -374,12 +374,12 @@ def _is_public(folder: Path) -> bool:
             content = read(path.read_text(encoding="utf-8-sig"), ()).value
         except (NotYamlError, OSError, ValueError):
             return False
-        shown = {
+        visible = {
             key: content.get(key)
             for key in ("name", "workspace", "description", "owner", "owner_links", "tags", "schedule")
         }
         queries = [content.get(key) for key in ("people", "objects", "relationships")]
-        if _SECRET in f"{shown}" or any(
+        if _SECRET in f"{visible}" or any(
             _SECRET in str(part.get("query")) for part in queries if isinstance(part, dict)
         ):
             return True

@@ -81,7 +81,7 @@ def run(trial: Trial) -> str:
             _Hole("Postgres", "before the first rows", chance.randint(2_000, 6_000)),
             _Hole("Postgres", "near the end", chance.randint(15_000_000, 20_000_000)),
             _Hole("API", "at the first request", 0),
-            _Hole("API", "at the first answer", 500_100),
+            _Hole("API", "at the first response", 500_100),
             _Hole("Postgres", "at connect", 0, _PATIENT),
             _Hole("Postgres", "in mid-fetch", middle, _PATIENT),
         ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# A child that ignores SIGTERM, with a grandchild in a process group of its own.
+# A child that ignores SIGTERM, with a grandchild in another process group.
 STUBBORN = """
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
