@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from airflow_provider_cio.emulator.process import EmulatorProcess
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
 from local.processes import wait_until
@@ -90,20 +89,14 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     (folder / "dags" / "syncs" / "slow.yaml").write_text(SLOW_SPEC)
     with (
         LocalPostgres(folder) as postgres,
-        EmulatorProcess(faults=True) as emulator,
+        EmulatedWorkspace(faults=True) as production,
         EmulatedWorkspace() as newsletter,
     ):
         with postgres.connect() as connection:
             create_sample_database(connection)
         connections: dict[str, dict[str, object]] = {
             "warehouse": postgres.airflow_connection(),
-            "customerio_production": {
-                "conn_type": "customerio",
-                "login": emulator.site_id,
-                "password": emulator.api_key,
-                "host": emulator.url,
-                "extra": {"app_api_key": emulator.app_api_key, "app_host": emulator.url},
-            },
+            "customerio_production": production.airflow_connection(),
             "customerio_newsletter": newsletter.airflow_connection(),
         }
         environment = {
@@ -117,7 +110,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             for dag_id in (PEOPLE_DAG, COMPANIES_DAG, SIGNUPS_DAG, MANY_DAG, SLOW_DAG):
                 airflow.client.wait_for_dag(dag_id)
                 airflow.client.unpause(dag_id)
-            yield Deployment(postgres, LocalWorkspace(emulator), newsletter, airflow)
+            yield Deployment(postgres, LocalWorkspace(production), newsletter, airflow)
 
 
 def people_in_postgres(connection: psycopg.Connection[Any]) -> dict[str, dict[str, str]]:

@@ -17,9 +17,9 @@ import jwt
 import pytest
 import requests
 
-from airflow_provider_cio.emulator.process import EmulatorProcess
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
+from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,15 +138,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "AIRFLOW__CUSTOMERIO__REPORTS_URL": f"file://{folder}/reports",
         "AIRFLOW__CUSTOMERIO__APPLY_WAIT": "0",
     }
-    with LocalPostgres(folder) as postgres, EmulatorProcess() as emulator:
+    with LocalPostgres(folder) as postgres, EmulatedWorkspace() as workspace:
         connections: dict[str, dict[str, object]] = {
             "warehouse": postgres.airflow_connection(),
-            "customerio_production": {
-                "conn_type": "customerio",
-                "login": emulator.site_id,
-                "password": emulator.api_key,
-                "host": emulator.url,
-            },
+            "customerio_production": workspace.airflow_connection(),
         }
         with LocalAirflow(
             folder / "airflow", dags_folder=folder / "dags", connections=connections, environment=environment
