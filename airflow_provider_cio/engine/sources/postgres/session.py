@@ -189,8 +189,8 @@ class Session:
             is_active = False
         if not is_active:
             raise SourceUnavailableError(
-                f"Postgres sent nothing for {SILENCE_SECONDS} s and is not working on the query any more. A"
-                " proxy or firewall may have dropped the connection: check its idle timeout."
+                f"Postgres sent nothing for {SILENCE_SECONDS} s, and a second connection did not find the query"
+                " running. Check whether a proxy or firewall drops idle connections."
             )
 
     def _is_backend_active(self) -> bool:
