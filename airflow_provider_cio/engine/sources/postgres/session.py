@@ -189,8 +189,8 @@ class Session:
             is_active = False
         if not is_active:
             raise SourceUnavailableError(
-                f"Postgres sent nothing for {SILENCE_SECONDS} s, and a second connection did not find the query"
-                " running. Check whether a proxy or firewall drops idle connections."
+                f"Postgres sent nothing for {SILENCE_SECONDS} s, and a second connection did not find the"
+                " query running. Check whether a proxy or firewall drops idle connections."
             )
 
     def _is_backend_active(self) -> bool:
