@@ -156,7 +156,7 @@ def _mapped(task: Any) -> list[tuple[str, str]]:
     """Read the syncs of a mapped task from the values in the DAG's file; those of other tasks are unknown."""
     expanded = getattr(task.expand_input, "value", None)
     given: dict[str, list[Any]] = {}
-    for name in ("workspace", "sync"):
+    for name in ("workspace", "sync_name"):
         if name in task.partial_kwargs:
             given[name] = [task.partial_kwargs[name]]
         elif isinstance(expanded, dict) and isinstance(expanded.get(name), list | tuple):
@@ -165,6 +165,6 @@ def _mapped(task: Any) -> list[tuple[str, str]]:
             given[name] = [each[name] for each in expanded if isinstance(each, dict) and name in each]
     return [
         (workspace, sync)
-        for workspace, sync in itertools.product(given.get("workspace", []), given.get("sync", []))
+        for workspace, sync in itertools.product(given.get("workspace", []), given.get("sync_name", []))
         if isinstance(workspace, str) and isinstance(sync, str)
     ]
