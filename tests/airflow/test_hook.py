@@ -1,7 +1,8 @@
-"""Connections of type customerio."""
+"""The hook: connections of type customerio."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def hook(airflow: Airflow, **fields: Any) -> CustomerIOHook:
-    """Make a hook of a connection with these fields."""
+    """Create a hook with a connection that has these fields."""
     from airflow_provider_cio.hooks.customerio import CustomerIOHook
 
     airflow.connect(
@@ -26,13 +27,13 @@ def hook(airflow: Airflow, **fields: Any) -> CustomerIOHook:
 
 
 def test_the_host_defaults_to_the_region(airflow: Airflow) -> None:
-    """Without a host it is Customer.io itself, in the region that the connection names."""
+    """Without a host, the client uses Customer.io in the connection's region."""
     assert hook(airflow).get_conn().base_url == "https://track.customer.io"
     assert hook(airflow, extra={"region": "eu"}).get_conn().base_url == "https://track-eu.customer.io"
 
 
 def test_fields_that_the_form_left_empty_have_their_defaults(airflow: Airflow) -> None:
-    """The form stores an empty text or null for what nobody filled in."""
+    """Fields that are empty in the form, which stores an empty text or null, have their defaults."""
     client = hook(airflow, extra={"max_concurrent_requests": None, "region": ""}).get_conn()
     assert client.max_concurrent_requests == 8
     for empty in ("", " ", "null", "{}"):
@@ -89,10 +90,10 @@ def test_fields_that_the_form_left_empty_have_their_defaults(airflow: Airflow) -
     ],
     ids=str,
 )
-def test_a_connection_that_cannot_be_meant_is_refused(
+def test_a_connection_that_is_not_valid_is_refused(
     airflow: Airflow, fields: dict[str, Any], message: str
 ) -> None:
-    """The message names the connection and the field, and no value. The test button gives the same."""
+    """The message names the connection and the field, and no value. The test button shows it, too."""
     broken = hook(airflow, **fields)
     with pytest.raises(ConfigurationError, match=message) as error:
         broken.get_conn()
@@ -111,27 +112,27 @@ def test_a_connection_that_cannot_be_meant_is_refused(
         ({"app_api_key": "key-12345\n"}, "App API key is empty, or contains"),
     ],
 )
-def test_an_app_api_that_cannot_be_meant_is_refused(
+def test_an_app_api_that_is_not_valid_is_refused(
     airflow: Airflow, extra: dict[str, Any], message: str
 ) -> None:
-    """Before the run sends anything."""
+    """A wrong App API connection is refused before a run sends anything."""
     with pytest.raises(ConfigurationError, match=message) as error:
         hook(airflow, extra=extra).get_app_client()
     assert "12345" not in str(error.value)
 
 
 def test_numbers_may_be_texts(airflow: Airflow) -> None:
-    """A connection in a URL has nothing but texts."""
+    """Numbers can be given as texts, because a connection in a URL has only texts."""
     extra = {"max_requests_per_second": "50", "max_concurrent_requests": "4", "workspace_id": 12}
     assert hook(airflow, extra=extra).get_conn().max_concurrent_requests == 4
 
 
 @pytest.mark.parametrize("name", ["request_timeout", "retry_for", "apply_wait"])
 @pytest.mark.parametrize("value", ["soon", "10 seconds", "-1", "nan", "inf", "1e9", "None"])
-def test_a_setting_that_cannot_be_meant_is_refused(
+def test_a_setting_that_is_not_valid_is_refused(
     airflow: Airflow, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """The message names section and key, and gives an example."""
+    """The message names the section and the option, and contains an example."""
     from airflow_provider_cio.hooks.customerio import read_seconds
 
     monkeypatch.setenv(f"AIRFLOW__CUSTOMERIO__{name.upper()}", value)
@@ -143,7 +144,7 @@ def test_a_setting_that_cannot_be_meant_is_refused(
 
 
 def test_a_request_needs_time(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    """0 would be a request that never succeeds; no retries and no wait can be meant."""
+    """A timeout of 0 is not valid, because no request could succeed; 0 is valid for the other options."""
     monkeypatch.setenv("AIRFLOW__CUSTOMERIO__RETRY_FOR", "0")
     hook(airflow).get_conn()
     monkeypatch.setenv("AIRFLOW__CUSTOMERIO__REQUEST_TIMEOUT", "0")
@@ -152,7 +153,7 @@ def test_a_request_needs_time(airflow: Airflow, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_form_the_hook_and_the_client_have_the_same_defaults(airflow: Airflow) -> None:
-    """They come from one place."""
+    """The form, the hook, the client and the documentation have the same defaults."""
     from airflow.sdk.configuration import conf
 
     from airflow_provider_cio import settings
@@ -165,10 +166,17 @@ def test_the_form_the_hook_and_the_client_have_the_same_defaults(airflow: Airflo
     assert (concurrent["minimum"], concurrent["maximum"]) == (1, 64)
     assert fields["max_requests_per_second"]["schema"]["default"] == settings.REQUESTS_PER_SECOND.default
     assert conf.getfloat("customerio", "request_timeout") == settings.REQUEST_TIMEOUT.default
+    documentation = (Path(__file__).parents[2] / "docs/connections.md").read_text()
+    for name in ("max_requests_per_second", "max_concurrent_requests"):
+        assert f"| `{name}` | {fields[name]['schema']['default']} (default)" in documentation
+    assert all(f"`{name}`" in documentation for name in fields)
+    for name, option in get_provider_info()["config"]["customerio"]["options"].items():
+        default = "a folder under `AIRFLOW_HOME`" if name == "reports_url" else option["default"]
+        assert f"| `{name}` | {default} |" in documentation
 
 
 def test_test_connection_tells_good_from_bad(airflow: Airflow, emulator: EmulatorProcess) -> None:
-    """It asks the API, changes nothing there, and never shows the key."""
+    """The test button distinguishes right and wrong connections, and never shows the key."""
     good = {"login": emulator.site_id, "password": emulator.api_key, "host": emulator.url}
     assert hook(airflow, **good).test_connection()[0]
     ok, message = hook(airflow, **{**good, "password": "wrong-key"}).test_connection()
@@ -181,7 +189,7 @@ def test_test_connection_tells_good_from_bad(airflow: Airflow, emulator: Emulato
 
 
 def test_the_app_api_is_that_of_the_region(airflow: Airflow) -> None:
-    """Both APIs of a workspace are in one region; without a key there is no client."""
+    """The App API client uses the connection's region, and does not exist without a key."""
     for region, url in {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}.items():
         app = hook(airflow, extra={"region": region, "app_api_key": "k"}).get_app_client()
         assert app
@@ -190,7 +198,7 @@ def test_the_app_api_is_that_of_the_region(airflow: Airflow) -> None:
 
 
 def test_the_app_api_is_where_the_track_api_is(airflow: Airflow) -> None:
-    """An emulator or a gateway answers for both, so that nothing of a test reaches the real Customer.io."""
+    """The App API defaults to the host of the Track API, so that no request of a test reaches Customer.io."""
     for fields, url in (
         ({"host": "http://127.0.0.1:8005"}, "http://127.0.0.1:8005"),
         ({"host": "http://127.0.0.1/", "port": 8005}, "http://127.0.0.1:8005"),
@@ -203,7 +211,7 @@ def test_the_app_api_is_where_the_track_api_is(airflow: Airflow) -> None:
 
 
 def test_test_connection_leaves_no_trace(airflow: Airflow, emulator: EmulatorProcess) -> None:
-    """A press of the button creates nobody and changes nothing in the workspace."""
+    """The test button changes nothing in the workspace."""
 
     def held() -> dict[str, int]:
         stats: dict[str, int] = requests.get(f"{emulator.url}/_emulator/stats", timeout=5).json()

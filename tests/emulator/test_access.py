@@ -1,4 +1,4 @@
-"""Who may ask, what for, and how large."""
+"""Credentials, paths, the validation of operations, and the limits of sizes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNAUTHORIZED = {"meta": {"error": "Unauthorized request"}}
 )
 @pytest.mark.parametrize("path", ["/api/v2/batch", "/api/v2/entity"])
 def test_track_refuses_credentials(client: Client, path: str, authorization: str | None) -> None:
-    """Missing, wrong and wrongly built credentials get one and the same 401 with the challenge."""
+    """Missing, wrong and malformed credentials get the same 401 with a challenge."""
     headers = {"Authorization": authorization} if authorization else {}
     answer = requests.post(client.emulator.url + path, json={"batch": []}, headers=headers, timeout=5)
     assert answer.status_code == 401
@@ -72,7 +72,7 @@ def test_unknown_paths(client: Client, method: str, path: str) -> None:
 
 
 def test_region(client: Client) -> None:
-    """The region probe tells where the account lives."""
+    """The API returns the region of the account."""
     answer = client.track("GET", "/api/v1/accounts/region")
     assert answer.json() == {"url": "https://track.customer.io", "region": "us", "environment_id": 1}
 
@@ -81,14 +81,14 @@ def test_region(client: Client) -> None:
     "body", ["", "[", "[]", "{}", '{"batch": {}}', '{"batch": []}', '{"batch": null}', "[" * 100_000]
 )
 def test_malformed_batch(client: Client, body: str) -> None:
-    """A body that is no list of operations is refused as a whole."""
+    """A body that is not a list of operations is refused as a whole."""
     answer = client.track("POST", "/api/v2/batch", data=body)
     assert answer.status_code == 400
     assert set(answer.json()["errors"][0]) == {"reason", "field", "message"}
 
 
 def test_some_bad(client: Client, name: str) -> None:
-    """Bad operations are named by index, and the good ones around them are applied."""
+    """Invalid operations are rejected by index, and the valid ones around them are applied."""
     bad = person("identify", {"id": 7})
     answer = client.batch(bad, person("identify", {"id": name}), person("identify", {}))
     assert answer.status_code == 207
@@ -98,7 +98,7 @@ def test_some_bad(client: Client, name: str) -> None:
 
 
 def test_all_bad(client: Client) -> None:
-    """A well-formed batch of bad operations only is still a 207."""
+    """A batch with only invalid operations gets a 207, too."""
     answer = client.batch(person("identify", {}), "text", 1, None)
     assert answer.status_code == 207
     assert {error["batch_index"] for error in answer.json()["errors"]} == {0, 1, 2, 3}
@@ -116,13 +116,13 @@ def test_entity(client: Client, name: str) -> None:
 
 @pytest.mark.parametrize(("size", "status"), [(500_000, 200), (500_001, 413)])
 def test_batch_size(client: Client, name: str, size: int, status: int) -> None:
-    """A body of 500,000 bytes is accepted, of one byte more is not."""
+    """A body of 500,000 bytes is accepted, and one of 500,001 bytes is not."""
     body = json.dumps({"batch": [person("identify", {"id": name})]})
     assert client.track("POST", "/api/v2/batch", data=body + " " * (size - len(body))).status_code == status
 
 
 def padded(name: str, size: int) -> str:
-    """An operation of exactly so many bytes."""
+    """Return an operation of exactly this size."""
     encoded = json.dumps(person("identify", {"id": name}, padding=""))
     return encoded.replace('"padding": ""', f'"padding": "{"x" * (size - len(encoded))}"')
 
@@ -137,7 +137,7 @@ def test_operation_size(client: Client, name: str) -> None:
 
 
 def test_wrong_encoding(client: Client, name: str) -> None:
-    """Bytes that are not UTF-8 spoil their operation only."""
+    """Bytes that are not UTF-8 reject only their operation."""
     good = json.dumps(person("identify", {"id": name})).encode()
     bad = good.replace(name.encode(), b"\xff")
     answer = client.track("POST", "/api/v2/batch", data=b'{"batch": [%s, %s]}' % (bad, good))
@@ -195,7 +195,7 @@ def test_wrong_encoding(client: Client, name: str) -> None:
     ],
 )
 def test_bad_operations(client: Client, operation: object, reason: str, field: str) -> None:
-    """Every kind of bad operation is rejected with its reason and the path of the field."""
+    """An invalid operation is rejected with a reason and the path of the field."""
     assert client.errors(operation) == [(reason, field)]
 
 
@@ -233,7 +233,7 @@ def test_other_operations(client: Client, operation: object) -> None:
 @pytest.mark.parametrize(("size", "errors"), [(150, []), (151, [("invalid", "identifiers.id")])])
 @pytest.mark.parametrize("character", ["x", "é"])
 def test_id_length(client: Client, character: str, size: int, errors: list[tuple[str, str]]) -> None:
-    """An id may have 150 bytes of UTF-8, not 151."""
+    """An id can have 150 bytes of UTF-8, but not 151."""
     text = character * (size // len(character.encode()))
     text += "x" * (size - len(text.encode()))
     assert client.errors(person("identify", {"id": text})) == errors
@@ -241,7 +241,7 @@ def test_id_length(client: Client, character: str, size: int, errors: list[tuple
 
 @pytest.mark.parametrize("extra", [0, 1])
 def test_attribute_limits(client: Client, name: str, extra: int) -> None:
-    """150 bytes of name, 1000 of value (nested: encoded) and 300 attributes are allowed, one more is not."""
+    """A name can have 150 bytes, a value (nested values as JSON) 1,000, and a person 300 attributes."""
 
     def rejected(attributes: Mapping[str, object]) -> list[str]:
         return [field for _, field in client.errors(person("identify", {"id": name}, attributes=attributes))]
@@ -257,7 +257,7 @@ def test_attribute_limits(client: Client, name: str, extra: int) -> None:
 
 
 def test_all_problems_at_once(client: Client, name: str) -> None:
-    """Several attributes over the limit are several errors of one index, in the documented words."""
+    """Several attributes above the limit are several errors with one index, with the documented messages."""
     attributes = {"plan": "x" * 1001, "fine": 1, "note": "x" * 1001}
     errors = client.batch(person("identify", {"id": name}, attributes=attributes)).json()["errors"]
     message = "property value cannot be longer than 1000 bytes"

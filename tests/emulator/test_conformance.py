@@ -1,4 +1,4 @@
-"""The emulator against Customer.io's own description of the Track API, where that is at hand."""
+"""The emulator against Customer.io's OpenAPI description of the Track API, if the file is available."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ BAD = [
 
 @pytest.fixture(scope="module")
 def description() -> dict[str, Any]:
-    """The description, with one defect mended.
+    """The description, with one defect corrected.
 
-    The three kinds of identifiers of a person in an object's relationships exclude each other (`oneOf`)
-    without requiring anything, so that every valid one matches all three.
+    The three alternatives (`oneOf`) for the identifiers of a person in an object's relationships have no
+    required keys, so that every valid identifier matches all of them.
     """
     read: dict[str, Any] = json.loads(DESCRIPTION.read_text())
     relationship = read["components"]["schemas"]["v2_cio_relationships"]["items"]["properties"]["identifiers"]
@@ -67,7 +67,7 @@ def description() -> dict[str, Any]:
 
 
 def matches(description: dict[str, Any], schema: dict[str, Any], value: object) -> bool:
-    """Whether the value has the shape of the schema."""
+    """Return whether a value matches a schema."""
     validator = Draft202012Validator({**schema, "components": description["components"]})
     return next(validator.iter_errors(value), None) is None
 
@@ -85,7 +85,7 @@ def test_operations(client: Client, description: dict[str, Any], operations: lis
 
 
 def test_examples(client: Client, description: dict[str, Any]) -> None:
-    """All operations that the description gives as examples are accepted."""
+    """All examples of operations in the description are accepted."""
     schemas = description["components"]["schemas"]
     names = [name for name in schemas if name.startswith(("person_", "object_", "identify_", "delivery_"))]
     examples = [schemas[name]["example"] for name in names if "action" in schemas[name].get("example", {})]
@@ -95,7 +95,7 @@ def test_examples(client: Client, description: dict[str, Any]) -> None:
 
 
 def test_answers(client: Client, description: dict[str, Any]) -> None:
-    """The answers have the described shapes."""
+    """The responses match the description."""
     responses = description["paths"]["/api/v2/batch"]["post"]["responses"]
     partly = client.batch(*BAD)
     malformed = client.track("POST", "/api/v2/batch", data="[]")

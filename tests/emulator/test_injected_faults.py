@@ -1,4 +1,4 @@
-"""Faults of every kind, by schedule and by chance."""
+"""Injected faults of every kind, by schedule and by chance."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def misbehaving() -> Iterator[Client]:
-    """An emulator that can be told to misbehave."""
+    """A client of an emulator that offers faults."""
     with EmulatorProcess(faults=True) as emulator:
         yield Client(emulator)
 
 
 @pytest.fixture
 def faulty(misbehaving: Client) -> Iterator[Client]:
-    """The same, healthy again afterwards."""
+    """The same client; the faults end after the test."""
     yield misbehaving
     control(misbehaving, "DELETE")
 
 
 def control(client: Client, method: str, **plan: Any) -> dict[str, Any]:
-    """Set, show or end faults."""
+    """Start, read or end a plan of faults."""
     answer = client.session.request(method, f"{client.emulator.url}/_faults", json=plan or None, timeout=5)
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
@@ -45,7 +45,7 @@ def send(client: Client, name: str) -> requests.Response:
 
 
 def test_off_by_default(client: Client) -> None:
-    """Without the flag there is nothing to misuse."""
+    """Without the flag, the emulator does not offer faults."""
     for method in ("GET", "POST", "DELETE"):
         answer = requests.request(method, f"{client.emulator.url}/_faults", timeout=5)
         assert answer.status_code == 404
@@ -53,7 +53,7 @@ def test_off_by_default(client: Client) -> None:
 
 @pytest.mark.parametrize("kind", ["429", "500", "502", "503", "504"])
 def test_statuses(faulty: Client, name: str, kind: str) -> None:
-    """A status comes instead of the effect, once, with Retry-After only if wanted."""
+    """A status replaces one request's effect, with Retry-After only if the plan has it."""
     control(faulty, "POST", schedule=[kind, {"kind": kind, "retry_after": 7}, None])
     first, second = send(faulty, name), send(faulty, name)
     assert (first.status_code, first.headers.get("Retry-After")) == (int(kind), None)
@@ -67,7 +67,7 @@ def test_statuses(faulty: Client, name: str, kind: str) -> None:
     ("kind", "error"), [("reset", "Connection reset by peer"), ("truncate", "IncompleteRead")]
 )
 def test_lost_answers(faulty: Client, name: str, kind: str, error: str) -> None:
-    """A reset and a truncated answer lose the answer, not the effect, unless told otherwise."""
+    """A reset and a truncated response lose the response but not the effect, unless the plan changes this."""
     for applied, exists in ((False, False), (None, True)):
         control(faulty, "POST", schedule=[{"kind": kind, "applied": applied}])
         with pytest.raises(requests.RequestException, match=error):
@@ -76,14 +76,14 @@ def test_lost_answers(faulty: Client, name: str, kind: str, error: str) -> None:
 
 
 def test_status_after_applying(faulty: Client, name: str) -> None:
-    """Any other fault can come after the effect, too."""
+    """Other faults can also happen after the effect."""
     control(faulty, "POST", schedule=[{"kind": "503", "applied": True}])
     assert send(faulty, name).status_code == 503
     assert faulty.customer(name)
 
 
 def test_hang(faulty: Client, name: str) -> None:
-    """A hanging request is silent for its time, then the connection closes; others go on meanwhile."""
+    """A hanging request gets no response until its connection closes, and does not block other requests."""
     control(faulty, "POST", schedule=[{"kind": "hang", "seconds": 60}, {"kind": "hang", "seconds": 0.2}])
     operation = {"batch": [person("identify", {"id": name})]}
     with pytest.raises(requests.Timeout):
@@ -94,7 +94,7 @@ def test_hang(faulty: Client, name: str) -> None:
 
 
 def test_page_instead_of_json(faulty: Client, name: str) -> None:
-    """A page with status 200 looks like success and is none."""
+    """A web page with status 200 applies nothing."""
     control(faulty, "POST", schedule=["html"])
     answer = send(faulty, name)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -103,7 +103,7 @@ def test_page_instead_of_json(faulty: Client, name: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted({*BODIES, *DAMAGED, "html_400", "reset_before", "close"}))
 def test_an_answer_that_is_not_a_verdict_applies_nothing(faulty: Client, name: str, kind: str) -> None:
-    """Every kind of damage reaches the client, and only one request meets it."""
+    """Every damaged response reaches the client, for one request only."""
     control(faulty, "POST", schedule=[kind])
     with (
         contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError),
@@ -124,7 +124,7 @@ def test_an_answer_that_is_not_a_verdict_applies_nothing(faulty: Client, name: s
 
 @pytest.mark.parametrize("kind", ["drip_headers", "drip_body"])
 def test_an_answer_that_drips_has_an_end(faulty: Client, name: str, kind: str) -> None:
-    """Bytes keep coming, too slowly to be an answer and too often for a timeout between two of them."""
+    """A slow response sends bytes within every read timeout, and ends after its seconds."""
     control(faulty, "POST", schedule=[{"kind": kind, "seconds": 2}])
     with contextlib.suppress(requests.RequestException):  # urllib3 takes half a header for all of it
         assert send(faulty, name).content == b""
@@ -143,7 +143,7 @@ def test_a_storm_lasts_for_its_seconds(faulty: Client, name: str) -> None:
 
 
 def test_by_chance(faulty: Client) -> None:
-    """Faults by chance come at about their rate, and a seed makes them repeatable."""
+    """Faults by chance occur at about their rate, and a seed makes them repeatable."""
     plan = {"rate": 0.4, "kinds": ["429", "503"], "seed": 5}
 
     def statuses() -> list[int]:
@@ -160,7 +160,7 @@ def test_by_chance(faulty: Client) -> None:
 
 
 def test_configuration(faulty: Client) -> None:
-    """What is set is shown, ends on demand, and never touches the App API; nonsense is refused."""
+    """A plan can be read and ended, and never affects the App API; an invalid plan is refused."""
     plan = {"rate": 1.0, "kinds": ["503"], "seed": None}
     assert control(faulty, "POST", **plan)["configuration"] == plan
     assert faulty.app("/v1/workspaces").status_code == 200

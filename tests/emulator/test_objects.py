@@ -8,25 +8,25 @@ from tests.emulator.conftest import Client, custom_object, person
 
 
 def role(client: Client, name: str) -> list[tuple[str, dict[str, str]]]:
-    """The objects a person is related to, with the attributes."""
+    """Return the objects of a person's relationships, with the attributes."""
     answer = client.app(f"/v1/customers/{name}/relationships").json()
     return [(found["identifiers"]["object_id"], found["attributes"]) for found in answer["cio_relationships"]]
 
 
 def people(client: Client, object_id: str) -> list[str]:
-    """The people an object is related to."""
+    """Return the people of an object's relationships."""
     answer = client.app(f"/v1/objects/1/{object_id}/relationships").json()
     return [found["identifiers"]["id"] for found in answer["cio_relationships"]]
 
 
 def attributes(client: Client, object_id: str) -> dict[str, Any]:
-    """The attributes of an object."""
+    """Return the attributes of an object."""
     found: dict[str, Any] = client.app(f"/v1/objects/1/{object_id}/attributes").json()["object"]["attributes"]
     return found
 
 
 def test_attributes(client: Client, name: str) -> None:
-    """Objects keep text; null and the empty text remove an attribute."""
+    """Objects store text; null and the empty text remove an attribute."""
     client.batch(
         custom_object("identify", name, attributes={"name": "Acme", "seats": 50, "plan": "x", "city": "Rome"})
     )
@@ -35,7 +35,7 @@ def test_attributes(client: Client, name: str) -> None:
 
 
 def test_naming_by_cio_object_id(client: Client, name: str) -> None:
-    """A cio_object_id names an existing object, and creates none."""
+    """A cio_object_id identifies an existing object, and never creates one."""
     client.batch(custom_object("identify", name))
     found = client.app(f"/v1/objects/1/{name}/attributes").json()["object"]["identifiers"]
     for cio_object_id in (found["cio_object_id"], "obffffff"):
@@ -46,7 +46,7 @@ def test_naming_by_cio_object_id(client: Client, name: str) -> None:
 
 
 def test_same_id_in_two_types(client: Client, name: str) -> None:
-    """An object id is unique within its type only, and types come into being with their first object."""
+    """An object id is unique only within its type, and a type is created with its first object."""
     client.batch(
         custom_object("identify", name, attributes={"a": 1}),
         custom_object("identify", name, "7", attributes={"a": 2}),
@@ -87,7 +87,7 @@ def test_relating_from_both_sides(client: Client, name: str) -> None:
 
 
 def test_missing_sides_are_created(client: Client, name: str) -> None:
-    """Relating creates the person and the object that are missing; ending a relationship creates nothing."""
+    """Adding a relationship creates the missing person and object; deleting one creates nothing."""
     to_person = {"identifiers": {"email": f"{name}@example.org"}}
     client.batch(custom_object("delete_relationships", name, cio_relationships=[to_person]))
     assert client.customer(f"{name}@example.org", "email") is None
@@ -97,7 +97,7 @@ def test_missing_sides_are_created(client: Client, name: str) -> None:
 
 
 def test_deleting_ends_relationships(client: Client, name: str) -> None:
-    """Deleting either side removes its relationships and keeps the other side."""
+    """Deleting a person or an object deletes its relationships and keeps the other side."""
     to_people = [{"identifiers": {"id": f"{name}-{number}"}} for number in range(3)]
     client.batch(custom_object("add_relationships", name, cio_relationships=to_people))
     before = client.stats()["relationships"]
@@ -110,7 +110,7 @@ def test_deleting_ends_relationships(client: Client, name: str) -> None:
 
 
 def test_relationships_by_pages(client: Client, name: str) -> None:
-    """Relationships come in pages that end with an empty token."""
+    """Relationships are returned in pages, and the last page has an empty token."""
     to_people = [{"identifiers": {"id": f"{name}-{number}"}} for number in range(3)]
     client.batch(custom_object("add_relationships", name, cio_relationships=to_people))
     path = f"/v1/objects/1/{name}/relationships"
@@ -121,7 +121,7 @@ def test_relationships_by_pages(client: Client, name: str) -> None:
 
 
 def test_at_most_100_kilobytes(client: Client, name: str) -> None:
-    """An object holds 100,000 bytes of names and values; what exceeds that is a failed change."""
+    """An object stores up to 100,000 bytes of names and values; a change beyond this fails."""
     for part in range(4):
         values = {f"{part}{number:03}": "x" * 996 for number in range(25)}
         assert client.batch(custom_object("identify", name, attributes=values)).status_code == 200

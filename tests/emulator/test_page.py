@@ -1,4 +1,4 @@
-"""The page."""
+"""The web page."""
 
 import requests
 
@@ -6,14 +6,14 @@ from tests.emulator.conftest import Client, custom_object, person
 
 
 def page(client: Client, **query: str) -> str:
-    """The HTML of a view."""
+    """Return the HTML of a view."""
     answer = requests.get(client.emulator.url, params=query, timeout=5)
     assert answer.status_code == 200
     return answer.text
 
 
 def test_views(fresh: Client) -> None:
-    """Each view works without data and without credentials, and shows what was sent, escaped."""
+    """Each view works without data and without credentials, and escapes values."""
     for view in ("people", "objects", "relationships", "activities", "nonsense"):
         assert "Nothing here" in page(fresh, view=view)
     relationship = {"identifiers": {"id": "ada"}, "relationship_attributes": {"role": "founder"}}
@@ -30,7 +30,7 @@ def test_views(fresh: Client) -> None:
 
 
 def test_search_and_pages(fresh: Client) -> None:
-    """People are searched by any attribute in any case, and shown 25 at a time, the newest first."""
+    """The search finds any attribute in any case, and a page has 25 people, the newest first."""
     fresh.batch(*(person("identify", {"id": f"p{n}"}, attributes={"city": f"City{n}"}) for n in range(30)))
     first, second = page(fresh), page(fresh, **{"from": "25"})
     assert ("City29<" in first, "City5<" in first, 'rel="next"' in first) == (True, True, True)

@@ -1,4 +1,4 @@
-"""Who is who, and what becomes of attributes."""
+"""The identities of people, and the changes of their attributes."""
 
 import time
 
@@ -23,7 +23,7 @@ from tests.emulator.conftest import Client, person
     ],
 )
 def test_values_are_text(client: Client, name: str, sent: str, kept: str) -> None:
-    """Values are kept as text: numbers with their digits, nested values as JSON."""
+    """Values are stored as text: numbers with their digits, nested values as JSON."""
     operation = (
         f'{{"type":"person","action":"identify","identifiers":{{"id":"{name}"}},"attributes":{{"v":{sent}}}}}'
     )
@@ -32,7 +32,7 @@ def test_values_are_text(client: Client, name: str, sent: str, kept: str) -> Non
 
 
 def test_null_removes(client: Client, name: str) -> None:
-    """Null removes an attribute, and the email of a person with an id; what was not sent stays."""
+    """Null removes an attribute, also the email of a person with an id; other attributes stay."""
     client.identify({"id": name}, {"email": f"{name}@example.org", "plan": "free", "city": "Rome"})
     client.identify({"id": name}, {"email": None, "plan": None, "missing": None})
     assert client.attributes(name) == {"id": name, "city": "Rome"}
@@ -40,7 +40,7 @@ def test_null_removes(client: Client, name: str) -> None:
 
 
 def test_timestamps(client: Client, name: str) -> None:
-    """An unchanged value keeps its time, a changed one gets the operation's, and an older operation loses."""
+    """Only a changed value gets the operation's time, and an older change is ignored."""
     client.identify({"id": name}, {"a": 1, "b": 1}, timestamp=1_000)
     client.identify({"id": name}, {"a": 1, "b": 2}, timestamp=2_000)
     client.identify({"id": name}, {"a": 3, "b": 1}, timestamp=1_500)
@@ -51,7 +51,7 @@ def test_timestamps(client: Client, name: str) -> None:
 
 
 def test_time_of_change_is_now(client: Client, name: str) -> None:
-    """Without a timestamp, a change is stamped with the time of its arrival."""
+    """Without a timestamp, a change gets the current time."""
     before = int(time.time())
     client.identify({"id": name}, {"a": 1})
     customer = client.customer(name)
@@ -66,7 +66,7 @@ def test_batch_order(client: Client, name: str) -> None:
 
 
 def test_letter_case(client: Client, name: str) -> None:
-    """Ids differ by case, emails do not; the first spelling of an email stays."""
+    """Ids are case-sensitive and emails are not; an email keeps its first spelling."""
     client.identify({"id": name}, {"email": f"{name}@Example.org"})
     client.identify({"id": name.upper()})
     client.identify({"email": f"{name}@example.ORG"}, {"city": "Rome"})
@@ -77,7 +77,7 @@ def test_letter_case(client: Client, name: str) -> None:
 
 
 def test_claiming_a_profile(client: Client, name: str) -> None:
-    """An id-keyed identify with the email of an email-only profile takes that profile over, same cio_id."""
+    """An id with the email of a profile without an id claims that profile, which keeps its cio_id."""
     email = f"{name}@example.org"
     client.identify({"email": email}, {"plan": "free"})
     before = client.customer(email, "email")
@@ -90,14 +90,14 @@ def test_claiming_a_profile(client: Client, name: str) -> None:
 
 
 def test_id_for_an_email_only_person(client: Client, name: str) -> None:
-    """An email-keyed identify can set the id that is still blank."""
+    """An operation that identifies a person by email can set a missing id."""
     client.identify({"email": f"{name}@example.org"})
     client.identify({"email": f"{name}@example.org"}, {"id": name})
     assert client.attributes(name)["email"] == f"{name}@example.org"
 
 
-def test_email_of_somebody_else(client: Client, name: str) -> None:
-    """An email owned by another id does not move; the request is accepted and the other attributes apply."""
+def test_email_of_another_person(client: Client, name: str) -> None:
+    """An email of another person is not moved; the other attributes are applied."""
     email = f"{name}@example.org"
     client.identify({"id": name}, {"email": email})
     client.identify({"id": f"{name}-2"}, {"email": email.upper(), "city": "Rome"})
@@ -109,14 +109,14 @@ def test_email_of_somebody_else(client: Client, name: str) -> None:
 
 @pytest.mark.parametrize("email", ["nonsense", "a b@example.org", "@example.org", "a@", "a..b@example.org"])
 def test_invalid_email(client: Client, name: str, email: str) -> None:
-    """An invalid email is accepted, and fails as a change; the other attributes apply."""
+    """An invalid email is accepted and then fails as a change; the other attributes are applied."""
     client.identify({"id": name}, {"email": email, "city": "Rome"})
     assert client.attributes(name) == {"id": name, "city": "Rome"}
     assert [list(failed) for failed in client.failures(name)] == [["email"]]
 
 
 def test_invalid_email_as_identifier(fresh: Client) -> None:
-    """An identifier that is no email is accepted and creates nobody; an activity says so."""
+    """An invalid email as identifier is accepted, creates no person, and is recorded as an activity."""
     fresh.identify({"email": "nonsense"})
     (activity,) = fresh.app("/v1/activities").json()["activities"]
     assert activity["type"] == "failed_attribute_change"
@@ -125,7 +125,7 @@ def test_invalid_email_as_identifier(fresh: Client) -> None:
 
 
 def test_identifiers_do_not_change(client: Client, name: str) -> None:
-    """Set identifiers stay as they are, and each attempt is an activity."""
+    """Existing identifiers do not change, and each attempt is recorded as an activity."""
     client.identify({"id": name}, {"email": f"{name}@example.org"})
     client.identify({"id": name}, {"email": f"new-{name}@example.org"})
     client.identify({"email": f"{name}@example.org"}, {"id": f"new-{name}"})
@@ -143,7 +143,7 @@ def test_identifiers_do_not_change(client: Client, name: str) -> None:
 
 
 def test_change_by_cio_id(client: Client, name: str) -> None:
-    """Only who names a person by cio_id can change identifiers; an unknown cio_id is dropped."""
+    """Only an operation with a cio_id can change identifiers; one with an unknown cio_id is ignored."""
     client.identify({"id": name}, {"email": f"{name}@example.org"})
     customer = client.customer(name)
     assert customer is not None
@@ -157,7 +157,7 @@ def test_change_by_cio_id(client: Client, name: str) -> None:
 
 
 def test_update_only(client: Client, name: str) -> None:
-    """With `_update`, nobody is created, existing people change, and the flag is no attribute."""
+    """With `_update`, existing people change, no person is created, and the flag is not stored."""
     client.identify({"id": name}, {"_update": True, "city": "Rome"})
     assert client.customer(name) is None
     client.identify({"id": name})
@@ -166,7 +166,7 @@ def test_update_only(client: Client, name: str) -> None:
 
 
 def test_delete(client: Client, name: str) -> None:
-    """A deleted person is gone with all attributes; the same id later is a new person."""
+    """A deleted person loses all attributes, and the same id creates a new person later."""
     client.identify({"id": name}, {"city": "Rome"})
     before = client.customer(name)
     client.batch(person("delete", {"id": name}), person("delete", {"id": f"no-{name}"}))
@@ -180,7 +180,7 @@ def test_delete(client: Client, name: str) -> None:
 
 
 def test_at_most_300_attributes_in_all(client: Client, name: str) -> None:
-    """Attributes beyond 300 of a person fail, whichever request brings them; the identifiers do not count."""
+    """Attributes beyond 300 per person fail, also across requests; identifiers do not count."""
     client.identify({"id": name}, {f"a{number}": 1 for number in range(300)})
     client.identify({"id": name}, {"a0": 2, "one_more": 1})
     attributes = client.attributes(name)
@@ -189,14 +189,14 @@ def test_at_most_300_attributes_in_all(client: Client, name: str) -> None:
 
 
 def test_event_is_an_activity(client: Client, name: str) -> None:
-    """An event is recorded, and creates its person."""
+    """An event is recorded and creates its person."""
     client.batch(person("event", {"id": name}, name="purchase", attributes={"price": 1.5}))
     (activity,) = client.app("/v1/activities", params={"customer_id": name}).json()["activities"]
     assert (activity["type"], activity["name"], activity["data"]) == ("event", "purchase", {"price": 1.5})
 
 
 def test_v1(client: Client, name: str) -> None:
-    """The v1 paths identify by the shape of the value, delete, and take events."""
+    """v1 derives the kind of identifier from the value, deletes people, and accepts events."""
     email = f"{name}@example.org"
     assert (
         client.track("PUT", f"/api/v1/customers/{name}", json={"email": email, "age": 30}).content == b"{}\n"
@@ -218,7 +218,7 @@ def test_v1(client: Client, name: str) -> None:
 
 
 def test_v1_refusal(client: Client, name: str) -> None:
-    """A refusal of v1 is an indented list of sentences."""
+    """A refusal of v1 is indented JSON with a list of messages."""
     answer = client.track("PUT", f"/api/v1/customers/{name}", json={"token": "x" * 1001})
     sentence = "value for attribute 'token' cannot be longer than 1000 bytes"
     assert answer.status_code == 400
@@ -228,7 +228,7 @@ def test_v1_refusal(client: Client, name: str) -> None:
 
 
 def test_reading_people(client: Client, name: str) -> None:
-    """People are found by email in any case, read many at a time, and unknown ones are a 404 in JSON."""
+    """People are found by email in any case and in groups; an unknown person is a 404 with JSON."""
     email = f"{name}@example.org"
     client.identify({"id": name}, {"email": email})
     (found,) = client.app("/v1/customers", params={"email": email.upper()}).json()["results"]
@@ -243,7 +243,7 @@ def test_reading_people(client: Client, name: str) -> None:
 
 
 def test_activities_by_pages(client: Client, name: str) -> None:
-    """Activities come newest first, in pages that end with an empty token."""
+    """Activities are returned newest first in pages, and the last page has an empty token."""
     client.batch(*(person("event", {"id": name}, name=f"e{number}") for number in range(5)))
     seen, start = [], ""
     while True:

@@ -1,4 +1,4 @@
-"""Starting, stopping, keeping data, counting only, and the official clients over TLS."""
+"""The emulator's process: start, stop, database file, counting, and official clients over TLS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def test_prints_values_and_listens() -> None:
-    """All values in force are printed, one a line, and when the URL is, it answers."""
+    """The options are printed one per line, and the server listens when the URL is printed."""
     command = [sys.executable, "-m", "airflow_provider_cio.emulator", "--port", "0", "--site-id", "me"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -38,13 +38,13 @@ def test_prints_values_and_listens() -> None:
 
 
 def test_needs_no_airflow() -> None:
-    """The emulator imports nothing of Airflow."""
+    """The emulator does not import Airflow."""
     program = "import sys, airflow_provider_cio.emulator.server; sys.exit('airflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_port_in_use(running: Client) -> None:
-    """A port that is taken ends the process with an error instead of a silent wait."""
+    """A port that is in use ends the process with an error."""
     port = running.emulator.url.rpartition(":")[2]
     command = [sys.executable, "-m", "airflow_provider_cio.emulator", "--port", port]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
@@ -53,7 +53,7 @@ def test_port_in_use(running: Client) -> None:
 
 
 def test_database_file(tmp_path: Path) -> None:
-    """With a database file, people and the uniqueness of cio_ids outlive the process."""
+    """With a database file, people are kept across processes, and cio_ids are not reused."""
     with EmulatorProcess(database=tmp_path / "workspace.db") as emulator:
         Client(emulator).identify({"id": "1"}, {"city": "Rome"})
         Client(emulator).identify({"id": "2"})
@@ -68,7 +68,7 @@ def test_database_file(tmp_path: Path) -> None:
 
 
 def test_count_only() -> None:
-    """Counting checks credentials and the frame of a batch, counts operations, and stores nothing."""
+    """With --count-only, credentials and the structure of a batch are checked, and nothing is stored."""
     with EmulatorProcess(count_only=True) as emulator:
         client = Client(emulator)
         operations = [person("identify", {"id": str(number)}) for number in range(100)]
@@ -83,7 +83,7 @@ def test_count_only() -> None:
 
 
 def test_stats(fresh: Client) -> None:
-    """The counts tell requests, accepted and rejected operations, and what the workspace holds."""
+    """The statistics count requests, accepted and rejected operations, and stored records."""
     relationship = {"identifiers": {"object_type_id": "1", "object_id": "acme"}}
     fresh.batch(person("identify", {"id": "1"}, cio_relationships=[relationship]), person("identify", {}))
     assert fresh.stats() == {
@@ -100,7 +100,7 @@ def test_stats(fresh: Client) -> None:
 
 @pytest.mark.parametrize("stop", ["terminate", "interrupt"])
 def test_stops_promptly_while_requests_hang(stop: str) -> None:
-    """SIGTERM and SIGINT end the process, whatever hangs."""
+    """SIGTERM and SIGINT end the process even if requests hang."""
     with EmulatorProcess(faults=True) as emulator:
         client = Client(emulator)
         client.session.post(f"{emulator.url}/_faults", json={"schedule": ["hang"]}, timeout=5)
@@ -112,7 +112,7 @@ def test_stops_promptly_while_requests_hang(stop: str) -> None:
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> tuple[Path, Path, Path]:
-    """The certificate of an authority, one that it issued for 127.0.0.1, and the key of that."""
+    """The certificate of an authority, and a certificate that it issued for 127.0.0.1 with its key."""
     authority = Authority(tmp_path)
     return authority.certfile, *authority.issue(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
 

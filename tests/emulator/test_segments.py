@@ -1,4 +1,4 @@
-"""Segments and who is in them."""
+"""Segments and their members."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.emulator.conftest import Client, person
 
 
 def new_segment(client: Client, name: str) -> int:
-    """The id of a new manual segment."""
+    """Create a manual segment and return its id."""
     answer = client.app("/v1/segments", "POST", json={"segment": {"name": name, "description": "made here"}})
     assert answer.status_code == 200
     segment = answer.json()["segment"]
@@ -16,7 +16,7 @@ def new_segment(client: Client, name: str) -> int:
 
 
 def test_membership(client: Client, name: str) -> None:
-    """People are added and removed by id or email; whoever does not exist is ignored."""
+    """People are added and removed by id or email, and people that do not exist are ignored."""
     segment = new_segment(client, name)
     client.identify({"id": name}, {"email": f"{name}@example.org"})
     client.identify({"email": f"only-{name}@example.org"})
@@ -39,7 +39,7 @@ def test_membership(client: Client, name: str) -> None:
 
 
 def test_membership_by_pages(client: Client, name: str) -> None:
-    """Membership comes in pages that end with an empty token."""
+    """Members are returned in pages, and the last page has an empty token."""
     segment = new_segment(client, name)
     ids = [f"{name}-{number}" for number in range(5)]
     client.batch(*(person("identify", {"id": value}) for value in ids))
@@ -57,7 +57,7 @@ def test_membership_by_pages(client: Client, name: str) -> None:
 
 @pytest.mark.parametrize("count", [1, 1000])
 def test_allowed_sizes(client: Client, name: str, count: int) -> None:
-    """A request names from 1 to 1000 people."""
+    """A request can have 1 to 1,000 people."""
     path = f"/api/v1/segments/{new_segment(client, name)}/add_customers"
     assert client.track("POST", path, json={"ids": ["x"] * count}).status_code == 200
 
@@ -66,7 +66,7 @@ def test_allowed_sizes(client: Client, name: str, count: int) -> None:
     "body", [{"ids": []}, {"ids": ["x"] * 1001}, {"ids": [1]}, {"ids": "x"}, {}, {"ids": [None]}]
 )
 def test_bad_bodies(client: Client, name: str, body: object) -> None:
-    """Other sizes and anything but texts are refused."""
+    """Other numbers of people, and values that are not texts, are refused."""
     path = f"/api/v1/segments/{new_segment(client, name)}/add_customers"
     answer = client.track("POST", path, json=body)
     assert answer.status_code == 400
@@ -74,7 +74,7 @@ def test_bad_bodies(client: Client, name: str, body: object) -> None:
 
 
 def test_bad_segments(client: Client) -> None:
-    """Unknown and data-driven segments, and unknown kinds of identifier, are refused."""
+    """Unknown segments, data-driven segments and unknown kinds of identifiers are refused."""
     segments = client.app("/v1/segments").json()["segments"]
     dynamic = next(segment["id"] for segment in segments if segment["type"] == "dynamic")
     for path in (f"{dynamic}/add_customers", f"{dynamic}/remove_customers", "999999/add_customers"):
@@ -84,7 +84,7 @@ def test_bad_segments(client: Client) -> None:
 
 
 def test_managing(client: Client, name: str) -> None:
-    """A segment can be read and deleted; after that it is not found. A blank name is refused."""
+    """A segment can be read and deleted, and a deleted one is not found. A blank name is refused."""
     segment = new_segment(client, name)
     assert client.app(f"/v1/segments/{segment}").json()["segment"]["description"] == "made here"
     assert client.app(f"/v1/segments/{segment}", "DELETE").status_code == 204
@@ -96,7 +96,7 @@ def test_managing(client: Client, name: str) -> None:
 
 
 def test_workspace(fresh: Client) -> None:
-    """The workspace counts its people and objects; its data-driven segment holds everybody."""
+    """The workspace has the numbers of people and objects, and its data-driven segment has all people."""
     fresh.identify({"id": "1"})
     (workspace,) = fresh.app("/v1/workspaces").json()["workspaces"]
     assert (workspace["people"], workspace["objects"], workspace["object_types"]) == (1, 0, 1)

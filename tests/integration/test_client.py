@@ -1,4 +1,4 @@
-"""The Track client against a workspace that answers in every way."""
+"""The Track API client against the emulator, and against a server with other responses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import LocalWorkspace
 
 KINDS = {name for names in get_args(Kind) for name in (get_args(names) or [names])}
-#: RowProblems that end with the time of a request only.
+#: Faults that end only at the timeout of a request.
 SLOW = {"hang", "drip_headers", "drip_body"}
 
 GOOD = b'{"type":"person","identifiers":{"id":"1"},"attributes":{"a":1},"action":"identify"}'
@@ -42,21 +42,21 @@ BAD = b'{"type":"person","identifiers":{"id":"2"},"attributes":{"a":"%b"},"actio
 )
 
 
-def test_the_region_is_the_workspaces(workspace: LocalWorkspace) -> None:
-    """The credentials' region is asked of the API."""
+def test_the_region_of_the_workspace(workspace: LocalWorkspace) -> None:
+    """The client returns the region of the workspace from the API."""
     with workspace.client() as client:
         assert client.region().region == "us"
 
 
 def test_rejected_operations_are_named_by_index(workspace: LocalWorkspace) -> None:
-    """A 207 is a verdict on each operation."""
+    """A 207 rejects the operations at the given indexes and accepts the others."""
     with workspace.client() as client:
         (error,) = client.send_batch([GOOD, BAD, GOOD])
     assert (error.batch_index, error.field) == (1, "attributes.a")
 
 
 def test_wrong_credentials_are_a_configuration_error(workspace: LocalWorkspace) -> None:
-    """No retry, and no key in the message."""
+    """Wrong credentials fail without a retry, and the message does not contain the key."""
     client = TrackClient(site_id="x", api_key="wrong-key", base_url=workspace.emulator.url)
     with pytest.raises(CredentialsError, match="Site ID") as error:
         client.send_batch([GOOD])
@@ -65,14 +65,14 @@ def test_wrong_credentials_are_a_configuration_error(workspace: LocalWorkspace) 
 
 
 def test_a_host_without_track_api_is_a_configuration_error(workspace: LocalWorkspace) -> None:
-    """An HTML page with status 404 says that the address is wrong."""
+    """A 404 with a web page is an error of the address."""
     client = TrackClient(site_id="x", api_key="y", base_url=f"{workspace.emulator.url}/elsewhere")
     with pytest.raises(AddressError, match="404"):
         client.region()
 
 
-def test_a_batch_that_is_no_batch_is_refused(workspace: LocalWorkspace) -> None:
-    """A 400 accepts nothing, and says so by an error."""
+def test_a_batch_that_is_not_json_is_refused(workspace: LocalWorkspace) -> None:
+    """A batch that is not valid JSON is refused, and no operation is accepted."""
     with workspace.client() as client, pytest.raises(RefusedError):
         client.send_batch([b"{not json"])
 
@@ -81,7 +81,7 @@ def test_a_batch_that_is_no_batch_is_refused(workspace: LocalWorkspace) -> None:
 def test_a_transient_fault_is_survived(
     workspace: LocalWorkspace, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request is repeated until a verdict comes, whatever the fault."""
+    """After any transient fault, the request is repeated until a verdict arrives."""
     monkeypatch.setattr("airflow_provider_cio.track.backoff.FIRST_BACKOFF", 0.01)
     workspace.faults(schedule=[kind, kind])
     with workspace.client(timeout=0.5 if kind in SLOW else 30) as client:
@@ -90,14 +90,14 @@ def test_a_transient_fault_is_survived(
 
 
 def test_a_request_that_hangs_is_given_up_and_repeated(workspace: LocalWorkspace) -> None:
-    """A silent server costs the timeout, not the run."""
+    """A request without a response ends after the timeout and is repeated."""
     workspace.faults(schedule=[{"kind": "hang", "seconds": 20}])
     with workspace.client(timeout=0.5) as client:
         assert client.send_batch([GOOD]) == []
 
 
-def test_retry_after_is_obeyed_and_the_pace_halved(workspace: LocalWorkspace) -> None:
-    """Customer.io knows best how long to wait."""
+def test_a_429_is_followed_by_retry_after_and_half_the_rate(workspace: LocalWorkspace) -> None:
+    """After a 429 the client waits for Retry-After and halves its rate."""
     workspace.faults(schedule=[{"kind": "429", "retry_after": 2}])
     with workspace.client() as client:
         start = time.monotonic()
@@ -106,8 +106,8 @@ def test_retry_after_is_obeyed_and_the_pace_halved(workspace: LocalWorkspace) ->
         assert client._rate_limiter.per_second < 600  # noqa: SLF001 - nothing else shows it
 
 
-def test_a_page_instead_of_an_answer_is_no_success(workspace: LocalWorkspace) -> None:
-    """HTML with status 200 says nothing about the operations."""
+def test_a_web_page_is_not_a_success(workspace: LocalWorkspace) -> None:
+    """A web page with status 200 is not a verdict, and the request is repeated."""
     workspace.faults(schedule=["html"])
     with workspace.client() as client:
         assert client.send_batch([GOOD]) == []
@@ -118,14 +118,14 @@ def test_a_page_instead_of_an_answer_is_no_success(workspace: LocalWorkspace) ->
 def test_a_spent_budget_raises_the_last_error(
     workspace: LocalWorkspace, kind: str, error: type[Exception]
 ) -> None:
-    """What the task's retries will hear of is why the last attempt failed."""
+    """When `retry_for` has passed, the error of the last attempt is raised."""
     workspace.faults(rate=1, kinds=[kind])
     with workspace.client(retry_for=0.2) as client, pytest.raises(error):
         client.send_batch([GOOD])
 
 
 def test_stop_ends_a_wait_at_once(workspace: LocalWorkspace) -> None:
-    """A killed task has five seconds; a Retry-After of an hour must not stand in its way."""
+    """A stopped client does not wait for a long Retry-After: Airflow gives a killed task five seconds."""
     workspace.faults(schedule=[{"kind": "429", "retry_after": 3600}])
     client = workspace.client()
     threading.Timer(0.5, client.stop).start()
@@ -135,41 +135,41 @@ def test_stop_ends_a_wait_at_once(workspace: LocalWorkspace) -> None:
     assert time.monotonic() - start < 60
 
 
-def test_nobody_there_is_transient() -> None:
-    """A refused connection may be a restart."""
+def test_a_refused_connection_is_transient() -> None:
+    """A refused connection is transient: the server may be restarting."""
     client = TrackClient(site_id="x", api_key="y", base_url="http://127.0.0.1:9", retry_for=0.1)
     with pytest.raises(UnavailableError, match="the connection was refused"):
         client.region()
 
 
-class Answering(ThreadingHTTPServer):
-    """A server for answers that the emulator never gives; after those it was told, all is well.
+class ScriptedServer(ThreadingHTTPServer):
+    """A server for responses that the emulator never sends. After the scripted ones, it accepts every batch.
 
     Attributes:
-        answers: Status, body and headers of those to come.
-        paths: What was asked for.
-        connections: How many TCP connections there were.
+        responses: The status, body and headers of the next responses.
+        paths: The paths of the requests so far.
+        connections: The number of TCP connections so far.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: deque[tuple[int, bytes, dict[str, str]]] = deque()
+        self.responses: deque[tuple[int, bytes, dict[str, str]]] = deque()
         self.paths: list[str] = []
         self.connections = 0
 
     def answer(self, status: int, body: Any = b"", **headers: str) -> None:
-        """Give this answer next; a body that is no bytes becomes JSON."""
+        """Add a response. A body that is not bytes is sent as JSON."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.answers.append((status, content, headers))
+        self.responses.append((status, content, headers))
 
     def client(self) -> TrackClient:
-        """Make a client of it."""
+        """Create a client of this server."""
         return TrackClient(site_id="x", api_key="y", base_url=f"http://127.0.0.1:{self.server_port}")
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Answering
+    server: ScriptedServer
 
     def setup(self) -> None:
         super().setup()
@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.paths.append(self.path)
-        status, body, headers = self.server.answers.popleft() if self.server.answers else (200, b"{}", {})
+        status, body, headers = self.server.responses.popleft() if self.server.responses else (200, b"{}", {})
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -186,13 +186,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
-def api() -> Iterator[Answering]:
-    """Give a server that answers as it is told."""
-    with Answering() as server:
+def api() -> Iterator[ScriptedServer]:
+    """A server with scripted responses."""
+    with ScriptedServer() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -200,8 +200,8 @@ def api() -> Iterator[Answering]:
         thread.join()
 
 
-def test_errors_in_a_200_are_rejections(api: Answering) -> None:
-    """The status says success; the body has the last word."""
+def test_errors_in_a_200_are_rejections(api: ScriptedServer) -> None:
+    """Errors in the body of a 200 reject their operations."""
     error = {"batch_index": 1, "reason": "invalid", "field": "attributes.a", "message": "no"}
     api.answer(200, {"errors": [error]})
     with api.client() as client:
@@ -209,15 +209,15 @@ def test_errors_in_a_200_are_rejections(api: Answering) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"errors": None}, {"errors": []}], ids=str)
-def test_an_answer_without_errors_accepts_all(api: Answering, body: Any) -> None:
-    """However it says so."""
+def test_an_answer_without_errors_accepts_all(api: ScriptedServer, body: Any) -> None:
+    """A 200 without errors accepts all operations, whether `errors` is missing, null or empty."""
     api.answer(200, body)
     with api.client() as client:
         assert client.send_batch([GOOD, GOOD]) == []
 
 
-def test_an_error_may_leave_out_all_but_the_index(api: Answering) -> None:
-    """The row is rejected all the same, without a reason."""
+def test_an_error_may_leave_out_all_but_the_index(api: ScriptedServer) -> None:
+    """An error with nothing but an index rejects its operation without a reason."""
     api.answer(207, {"errors": [{"batch_index": 1}]})
     with api.client() as client:
         assert client.send_batch([GOOD, BAD]) == [RejectedOperation(1, "", "", "")]
@@ -226,9 +226,9 @@ def test_an_error_may_leave_out_all_but_the_index(api: Answering) -> None:
 @pytest.mark.parametrize("where", [{"batch_index": 2}, {"batch_index": -1}, {}])
 @pytest.mark.parametrize("status", [200, 207])
 def test_an_index_that_no_operation_has_is_no_verdict(
-    api: Answering, status: int, where: dict[str, int]
+    api: ScriptedServer, status: int, where: dict[str, int]
 ) -> None:
-    """Nobody knows which row is meant, so none counts as imported."""
+    """An error without a valid index is not a verdict, so the request is repeated."""
     api.answer(status, {"errors": [{**where, "reason": "invalid"}]})
     with api.client() as client:
         assert client.send_batch([GOOD, BAD]) == []
@@ -245,16 +245,16 @@ def test_an_index_that_no_operation_has_is_no_verdict(
     ],
     ids=str,
 )
-def test_a_400_that_names_no_operation_refuses_the_whole(api: Answering, body: Any) -> None:
-    """Whatever it says instead, the batch can be tried in smaller ones."""
+def test_a_400_that_names_no_operation_refuses_the_whole(api: ScriptedServer, body: Any) -> None:
+    """A 400 without a valid index refuses the whole batch, which can be sent in smaller ones."""
     api.answer(400, body)
     with api.client() as client, pytest.raises(RefusedError) as refusal:
         client.send_batch([GOOD, BAD])
     assert not refusal.value.operations
 
 
-def test_a_400_may_name_operations(api: Answering) -> None:
-    """Those are at fault; the others are not accepted by that."""
+def test_a_400_may_name_operations(api: ScriptedServer) -> None:
+    """A 400 with valid indexes refuses the batch and names the rejected operations."""
     api.answer(400, {"errors": [{"batch_index": 1, "reason": "invalid", "message": "no"}]})
     with api.client() as client, pytest.raises(RefusedError) as refusal:
         client.send_batch([GOOD, BAD])
@@ -262,14 +262,14 @@ def test_a_400_may_name_operations(api: Answering) -> None:
 
 
 def test_a_413_says_that_the_batch_is_too_large(workspace: LocalWorkspace) -> None:
-    """It is told from a 400, which has other reasons."""
+    """A 413 has its own error, which means that the batch is too large."""
     with workspace.client() as client, pytest.raises(TooLargeError):
         client.send_batch([GOOD] * 6000)
 
 
 @pytest.mark.parametrize("status", [408, 522, 524])
-def test_a_timeout_on_their_side_is_survived(api: Answering, status: int) -> None:
-    """What a proxy in front of Customer.io answers is no verdict; the request is repeated."""
+def test_a_timeout_on_their_side_is_survived(api: ScriptedServer, status: int) -> None:
+    """A timeout that Customer.io or a proxy reports is not a verdict, and the request is repeated."""
     api.answer(status, b"error code")
     with api.client() as client:
         assert client.send_batch([GOOD]) == []
@@ -277,16 +277,16 @@ def test_a_timeout_on_their_side_is_survived(api: Answering, status: int) -> Non
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed_and_tells_of_the_region(api: Answering, status: int) -> None:
-    """Following would lose the body or the credentials; a person has to set the region."""
+def test_a_redirect_is_not_followed_and_tells_of_the_region(api: ScriptedServer, status: int) -> None:
+    """A redirect is not followed, and the error names the connection's region."""
     api.answer(status, Location="/elsewhere")
     with api.client() as client, pytest.raises(AddressError, match='"region" in the connection'):
         client.send_batch([GOOD])
     assert api.paths == ["/api/v2/batch"]
 
 
-def test_one_connection_serves_many_requests(api: Answering) -> None:
-    """A new one for each, with its handshakes, would cost more than the request; errors do not end it."""
+def test_one_connection_serves_many_requests(api: ScriptedServer) -> None:
+    """Requests share one connection, also after errors."""
     api.answer(200, {})
     api.answer(207, {"errors": [{"batch_index": 0}]})
     api.answer(503)
@@ -297,7 +297,7 @@ def test_one_connection_serves_many_requests(api: Answering) -> None:
 
 
 def test_each_run_with_one_client_has_its_own_numbers(database: Database, workspace: LocalWorkspace) -> None:
-    """Requests and bytes of earlier runs are not counted again."""
+    """The summary of a run does not count the requests and bytes of earlier runs with the same client."""
     summaries = [Summary(0), Summary(0)]
     with workspace.client() as client:
         for summary in summaries:
@@ -308,9 +308,9 @@ def test_each_run_with_one_client_has_its_own_numbers(database: Database, worksp
 
 
 def test_what_customerio_says_is_for_the_report_only(
-    api: Answering, database: Database, caplog: pytest.LogCaptureFixture
+    api: ScriptedServer, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its sentences can quote people's data: neither log nor exception has them."""
+    """Customer.io's messages can quote personal data, so neither the log nor an exception contains them."""
     caplog.set_level("DEBUG")
     sentence = "jane@example.com is not valid"
     for _ in range(60):

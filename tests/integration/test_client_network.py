@@ -1,4 +1,4 @@
-"""TLS, proxies and names: what a person has to set up fails at once, what passes by itself is repeated."""
+"""TLS, proxies and names: a wrong configuration fails at once, and an outage is repeated."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SECRET = "proxy-secret"
 
 @pytest.fixture(autouse=True)
 def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take proxies and bundles of this machine out of the environment."""
+    """Remove the machine's proxies and certificate bundles from the environment."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -49,12 +49,12 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Give the authority that vouches for servers."""
+    """The authority that issues the servers' certificates."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
 def context(authority: Authority, name: x509.GeneralName | None = None) -> ssl.SSLContext:
-    """Make what a TLS server needs."""
+    """Create the TLS context of a server."""
     made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     made.load_cert_chain(*authority.issue(name or x509.IPAddress(ipaddress.ip_address("127.0.0.1"))))
     return made
@@ -64,8 +64,8 @@ BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 
 
 @contextmanager
-def at_once(said: bytes) -> Iterator[int]:
-    """Give the port of a server that says this to the first byte, and closes the connection."""
+def replying_once(reply: bytes) -> Iterator[int]:
+    """Run a server that replies with these bytes and closes the connection; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -73,7 +73,7 @@ def at_once(said: bytes) -> Iterator[int]:
                 while True:
                     with listener.accept()[0] as connection:
                         connection.recv(65_536)
-                        connection.sendall(said)
+                        connection.sendall(reply)
 
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1]
@@ -81,7 +81,7 @@ def at_once(said: bytes) -> Iterator[int]:
 
 
 def ask(url: str, **options: Any) -> Any:
-    """Ask for the region once, and once more if that can help."""
+    """Request the region, and check that a configuration error is not repeated."""
     with TrackClient(site_id="s", api_key="key-12345", base_url=url, **{"retry_for": 1, **options}) as track:
         try:
             return track.region().region
@@ -93,14 +93,14 @@ def ask(url: str, **options: Any) -> Any:
 def test_an_authority_of_ones_own_is_named_by_the_environment(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As for every program that uses requests."""
+    """REQUESTS_CA_BUNDLE adds an authority, as for every program that uses requests."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certfile))
     with RawServer(last=REGION, tls=context(authority)) as server:
         assert ask(server.url) == "us"
 
 
 def test_a_certificate_that_is_not_trusted_fails_at_once(authority: Authority) -> None:
-    """Both APIs say why, and what to set."""
+    """An untrusted certificate fails at once for both APIs, and the message names the variable to set."""
     with RawServer(last=REGION, tls=context(authority)) as server:
         with pytest.raises(ConfigurationError, match=r"unable to get local issuer.*REQUESTS_CA_BUNDLE"):
             ask(server.url)
@@ -111,10 +111,10 @@ def test_a_certificate_that_is_not_trusted_fails_at_once(authority: Authority) -
             app.segments()
 
 
-def test_what_is_wrong_with_a_certificate_is_said(
+def test_the_message_names_what_is_wrong_with_a_certificate(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The reason is OpenSSL's."""
+    """The message contains OpenSSL's reason."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certfile))
     with (
         RawServer(last=REGION, tls=context(authority, x509.DNSName("other.example.org"))) as server,
@@ -135,7 +135,7 @@ def test_what_is_wrong_with_a_certificate_is_said(
 def test_a_bundle_that_cannot_be_read_is_a_configuration_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: Authority, kind: str, variable: str
 ) -> None:
-    """Before anything is sent."""
+    """A bundle that cannot be read fails before a request is sent."""
     bundle = tmp_path / "bundle.pem"
     if kind != "missing":
         bundle.write_bytes({"text": b"certificates", "binary": bytes(range(256))}.get(kind, b""))
@@ -151,15 +151,15 @@ def test_a_bundle_that_cannot_be_read_is_a_configuration_error(
 
 
 def test_a_port_without_tls_fails_at_once() -> None:
-    """The message says how to reach it."""
-    with at_once(BAD_REQUEST) as port, pytest.raises(ConfigurationError, match="does not speak TLS"):
+    """A server without TLS on its port fails at once, and the message suggests http://."""
+    with replying_once(BAD_REQUEST) as port, pytest.raises(ConfigurationError, match="does not speak TLS"):
         ask(f"https://127.0.0.1:{port}")
 
 
 def test_a_server_that_asks_for_a_client_certificate_is_refused(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is nowhere to give one."""
+    """A server that requires a client certificate is a configuration error, because the provider has none."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certfile))
     tls = context(authority)
     tls.verify_mode = ssl.CERT_REQUIRED
@@ -175,7 +175,7 @@ def test_a_server_that_asks_for_a_client_certificate_is_refused(
 
 
 def test_a_server_with_an_old_tls_is_refused(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No retry changes its version."""
+    """A server with an outdated TLS configuration fails at once."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certfile))
     tls = context(authority)
     tls.set_ciphers("AES128-SHA256:@SECLEVEL=0")
@@ -185,8 +185,8 @@ def test_a_server_with_an_old_tls_is_refused(authority: Authority, monkeypatch: 
 
 
 def test_a_handshake_that_breaks_is_an_outage() -> None:
-    """As of a server that restarts."""
-    with at_once(b"") as port, pytest.raises(UnavailableError, match="No response"):
+    """A handshake that breaks off is an outage, such as a restart of the server."""
+    with replying_once(b"") as port, pytest.raises(UnavailableError, match="No response"):
         ask(f"https://127.0.0.1:{port}")
 
 
@@ -194,12 +194,12 @@ def test_a_handshake_that_breaks_is_an_outage() -> None:
 
 
 def proxy(port: int, scheme: str = "http") -> str:
-    """Write the URL of a proxy, as people do."""
+    """Return the URL of a proxy with user and password."""
     return f"{scheme}://user:{SECRET}@127.0.0.1:{port}"
 
 
 def connect_answer(status: int) -> bytes:
-    """Write what a proxy answers to CONNECT."""
+    """Return a proxy's response to CONNECT."""
     return b"HTTP/1.1 %d user %s\r\nContent-Length: 0\r\n\r\n" % (status, SECRET.encode())
 
 
@@ -208,7 +208,7 @@ def connect_answer(status: int) -> bytes:
 def test_a_proxy_that_refuses_fails_at_once(
     monkeypatch: pytest.MonkeyPatch, status: int, variable: str
 ) -> None:
-    """The variable that names it is named, and its password is not shown."""
+    """The message names the variable with the proxy, and does not contain the password."""
     with RawServer(last=connect_answer(status)) as server:
         monkeypatch.setenv(variable, proxy(server.port))
         with pytest.raises(ConfigurationError, match=rf"{variable} .*\({status}\)") as error:
@@ -218,7 +218,7 @@ def test_a_proxy_that_refuses_fails_at_once(
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_proxy_in_trouble_is_an_outage(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    """It did not refuse; the other side did not answer."""
+    """A proxy that reports an outage does not refuse the request, which is repeated."""
     with RawServer(last=connect_answer(status)) as server:
         monkeypatch.setenv("HTTPS_PROXY", proxy(server.port))
         with pytest.raises(UnavailableError) as error:
@@ -227,7 +227,7 @@ def test_a_proxy_in_trouble_is_an_outage(monkeypatch: pytest.MonkeyPatch, status
 
 
 def test_a_proxy_for_plain_http_refuses_in_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no CONNECT; 407 comes as the answer."""
+    """Plain HTTP has no CONNECT, so a proxy refuses with a 407 as the response."""
     with RawServer(last=answer(b"", status=407)) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy(server.port))
         with pytest.raises(ConfigurationError, match="HTTP_PROXY") as error:
@@ -243,10 +243,10 @@ def test_a_proxy_for_plain_http_refuses_in_its_answer(monkeypatch: pytest.Monkey
         *("socks5://127.0.0.1:1", "http://user:proxy-secret@host name:3128"),
     ],
 )
-def test_a_proxy_that_cannot_be_meant_is_a_configuration_error(
+def test_a_proxy_that_is_not_valid_is_a_configuration_error(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    """Its URL is not shown: it may hold a password."""
+    """A proxy with an invalid URL fails at once, and the message does not contain the URL."""
     monkeypatch.setenv("HTTPS_PROXY", url)
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as error:
         ask("https://track.example.com")
@@ -254,22 +254,23 @@ def test_a_proxy_that_cannot_be_meant_is_a_configuration_error(
 
 
 @pytest.mark.parametrize(
-    ("host", "said"), [("127.0.0.1:9", "connection was refused"), ("no-such-host.invalid:3128", "resolved")]
+    ("host", "message"),
+    [("127.0.0.1:9", "connection was refused"), ("no-such-host.invalid:3128", "resolved")],
 )
 def test_a_proxy_that_is_not_there_is_an_outage_and_named(
-    monkeypatch: pytest.MonkeyPatch, host: str, said: str
+    monkeypatch: pytest.MonkeyPatch, host: str, message: str
 ) -> None:
-    """The message says that it is about the proxy, and which."""
+    """The message names the proxy's host and variable."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{SECRET}@{host}")
-    with pytest.raises(UnavailableError, match=said) as error:
+    with pytest.raises(UnavailableError, match=message) as error:
         ask("https://track.example.com")
     assert f"the proxy {host} (HTTPS_PROXY)" in str(error.value)
     assert SECRET not in str(error.value)
 
 
 def test_a_proxy_that_speaks_no_tls_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its URL begins with https:// by mistake."""
-    with at_once(BAD_REQUEST) as port:
+    """The URL of a proxy without TLS begins with https:// by mistake; the message names the variable."""
+    with replying_once(BAD_REQUEST) as port:
         monkeypatch.setenv("HTTPS_PROXY", proxy(port, "https"))
         with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as error:
             ask("https://track.example.com")
@@ -277,7 +278,7 @@ def test_a_proxy_that_speaks_no_tls_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_slow_or_endless_proxy_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What holds for answers holds for the answer to CONNECT."""
+    """The bounds of responses also apply to the response to CONNECT."""
 
     def endless(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n")
@@ -295,15 +296,15 @@ def test_a_slow_or_endless_proxy_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("http://no-such-host.invalid", "the name cannot be resolved"),
         ("http://127.0.0.1:9", "the connection was refused"),
     ],
 )
-def test_what_does_not_answer_is_an_outage(url: str, said: str) -> None:
-    """A name that does not exist today may exist tomorrow."""
-    with pytest.raises(UnavailableError, match=said):
+def test_what_does_not_answer_is_an_outage(url: str, message: str) -> None:
+    """A host that cannot be resolved or reached is an outage."""
+    with pytest.raises(UnavailableError, match=message):
         ask(url, retry_for=0)
 
 
@@ -323,8 +324,8 @@ def test_what_does_not_answer_is_an_outage(url: str, said: str) -> None:
         *("https://[::1", "https://hóst", "https://host\\url-secret", "https://" + "a" * 300, "https://:443"),
     ],
 )
-def test_a_url_that_cannot_be_meant_is_refused_without_being_shown(url: str) -> None:
-    """Before anything is sent; it may hold a password."""
+def test_a_url_that_is_not_valid_is_refused_without_being_shown(url: str) -> None:
+    """A URL that is not valid is refused without repeating it, because it can contain a password."""
     with pytest.raises(AddressError) as error:
         TrackClient(site_id="s", api_key="k", base_url=url)
     assert "url-secret" not in str(error.value)
@@ -333,16 +334,16 @@ def test_a_url_that_cannot_be_meant_is_refused_without_being_shown(url: str) -> 
 @pytest.mark.parametrize(
     "url", ["https://track.customer.io/", "http://127.0.0.1:80", "http://[::1]:8005", "https://h/p"]
 )
-def test_a_url_that_can_be_meant_is_taken(url: str) -> None:
-    """Such as those of emulators and of gateways with a path."""
+def test_a_url_that_is_valid_is_accepted(url: str) -> None:
+    """URLs with a port or a path, as emulators and gateways have, are valid."""
     assert TrackClient(site_id="s", api_key="k", base_url=url).base_url == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
     "key", ["", "kéy-secret", "key-secret\n", " key-secret", "key\tsecret", "key-\0secret", "クリ"]
 )
-def test_a_key_that_cannot_be_meant_is_refused_without_being_shown(key: str) -> None:
-    """Such as one with the line break that was copied with it."""
+def test_a_key_that_is_not_valid_is_refused_without_being_shown(key: str) -> None:
+    """A key that is not valid, such as one with a line break, is refused without repeating it."""
     for make in (
         lambda: TrackClient(site_id=key, api_key="k", base_url="https://h"),
         lambda: TrackClient(site_id="s", api_key=key, base_url="https://h"),
@@ -371,7 +372,7 @@ except StoppedError:
 
 @pytest.mark.parametrize("wait", ["client.wait(600)", "client.region()"])
 def test_a_signal_handler_stops_the_thread_that_it_interrupts(wait: str) -> None:
-    """Whatever that thread is doing, over and over: nothing is locked that the handler needs."""
+    """A signal handler can stop the client whatever its thread is doing: the handler needs no lock."""
 
     def silent(connection: socket.socket) -> None:
         connection.recv(1)
@@ -391,7 +392,7 @@ def test_a_signal_handler_stops_the_thread_that_it_interrupts(wait: str) -> None
 
 
 def test_a_handler_may_interrupt_a_wait_anywhere() -> None:
-    """At each of its instructions, the handler returns and the wait ends."""
+    """The wait ends, whichever of its instructions the handler interrupts."""
     script = (
         "import itertools, signal, sys, threading, time\n"
         "from airflow_provider_cio.errors import StoppedError\n"
@@ -411,7 +412,7 @@ def test_a_handler_may_interrupt_a_wait_anywhere() -> None:
 
 
 def test_stop_ends_a_request_that_is_running() -> None:
-    """In whichever part of it."""
+    """Stopping the client ends a running request."""
     arrived = threading.Event()
 
     def silent(connection: socket.socket) -> None:
@@ -431,7 +432,7 @@ def test_stop_ends_a_request_that_is_running() -> None:
 
 
 def test_stop_ends_a_delivery_that_waits_for_verdicts() -> None:
-    """A task that Airflow kills has five seconds to leave its summary: requests in flight do not hold it."""
+    """Requests in flight do not delay a stopped delivery: a killed task has five seconds for its summary."""
     arrived = threading.Event()
 
     def silent(connection: socket.socket) -> None:

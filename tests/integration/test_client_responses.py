@@ -1,4 +1,4 @@
-"""Answers that are damaged, endless, slow, or not what the API documents: none is taken for a verdict."""
+"""Responses that are damaged, endless, slow or undocumented never count as a verdict."""
 
 from __future__ import annotations
 
@@ -42,30 +42,30 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 SECRET = "quoted@example.com"
 
-#: Longer than anything here takes; a client without a bound would exceed it.
+#: Seconds; much longer than any test here takes with a bounded client.
 A_MINUTE = 60
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let requests be repeated almost at once, where the pause is not what is tested."""
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the pauses between attempts in tests that are not about them."""
     monkeypatch.setattr("airflow_provider_cio.track.backoff.FIRST_BACKOFF", 0.01)
 
 
 def client(server: RawServer, **options: Any) -> TrackClient:
-    """Make a client of a server."""
+    """Create a client of a server."""
     return TrackClient(
         site_id="site", api_key="key-12345", base_url=server.url, **{"retry_for": 30, **options}
     )
 
 
 def app(server: RawServer, **options: Any) -> AppClient:
-    """Make a client of a server's App API."""
+    """Create a client of a server's App API."""
     return AppClient(api_key="key-12345", base_url=server.url, **{"retry_for": 30, **options})
 
 
 def gzipped(body: bytes, encoding: bytes = b"gzip") -> bytes:
-    """Write an answer with a body that is compressed already."""
+    """Return a response with a compressed body."""
     return answer(body, headers=b"Content-Encoding: " + encoding + b"\r\n")
 
 
@@ -107,10 +107,10 @@ DAMAGE = {
 }
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_answer_is_repeated(damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """It is an outage, whichever library notices it. The log has a line for it, and no traceback."""
+    """A damaged response is an outage, whichever library detects it. The log has no traceback."""
     with RawServer(damage) as server, client(server) as track:
         assert track.send_batch([OPERATION]) == []
         assert track.requests == 2
@@ -126,7 +126,7 @@ def test_a_damaged_answer_is_repeated(damage: bytes, caplog: pytest.LogCaptureFi
 
 @pytest.mark.parametrize("body", [gzip.compress(b"{}\n"), zlib.compress(b"{}")], ids=["gzip", "deflate"])
 def test_a_compressed_answer_is_read(body: bytes) -> None:
-    """Compression is asked for, so that it may come."""
+    """Compressed responses are decompressed."""
     encoding = b"gzip" if body[0] == 0x1F else b"deflate"
     with RawServer(gzipped(body, encoding)) as server, client(server) as track:
         assert track.send_batch([OPERATION]) == []
@@ -134,7 +134,7 @@ def test_a_compressed_answer_is_read(body: bytes) -> None:
 
 
 def sends(pieces: Iterable[bytes], pause: float = 0) -> Any:
-    """Make a script that sends these pieces for as long as the client reads."""
+    """Return a script that sends these pieces as long as the client reads."""
 
     def send(connection: socket.socket) -> None:
         for piece in pieces:
@@ -148,8 +148,8 @@ ENDLESS = {
     "headers": ([OK], b"X: " + b"x" * 1000 + b"\r\n"),
     "one header": ([OK, b"X: "], b"x" * 1000),
     "a status line": ([b"HTTP/1.1 200 "], b"x" * 1000),
-    "interim answers": ([], b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "headers of interim answers": ([b"HTTP/1.1 100 Continue\r\n"], b"X: x\r\n"),
+    "interim responses": ([], b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "headers of interim responses": ([b"HTTP/1.1 100 Continue\r\n"], b"X: x\r\n"),
     "body": ([OK, b"\r\n"], b" " * 65_536),
     "body with a length": ([OK, b"Content-Length: 999999999999\r\n\r\n"], b" " * 65_536),
     "chunks": ([CHUNKED], b"400\r\n" + b" " * 1024 + b"\r\n"),
@@ -162,7 +162,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize(("begin", "piece"), ENDLESS.values(), ids=ENDLESS)
 def test_an_endless_answer_is_cut_off(begin: list[bytes], piece: bytes) -> None:
-    """Neither a part of it nor the whole is read to the end."""
+    """An endless response fails, whichever part of it is endless."""
     script = sends(itertools.chain(begin, itertools.repeat(piece)))
     with RawServer(last=script) as server, client(server, timeout=20, retry_for=0) as track:
         with pytest.raises(UnavailableError):
@@ -175,7 +175,7 @@ SLOW = {
     "nothing": ([], b""),
     "status line": ([], b"H"),
     "headers": ([OK, b"X: "], b"x"),
-    "interim answers": ([], b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "interim responses": ([], b"HTTP/1.1 100 Continue\r\n\r\n"),
     "body": ([OK, b"Content-Length: 1000000\r\n\r\n"], b" "),
     "body without a length": ([OK, b"\r\n"], b" "),
     "chunks": ([CHUNKED], b"1\r\n \r\n"),
@@ -186,7 +186,7 @@ SLOW = {
 
 @pytest.mark.parametrize(("begin", "piece"), SLOW.values(), ids=SLOW)
 def test_a_slow_answer_ends_with_the_time_of_a_request(begin: list[bytes], piece: bytes) -> None:
-    """A byte now and then does not keep a request alive; retries, waits and answers together are bounded."""
+    """A response that arrives byte by byte fails at the timeout, and all attempts end within `retry_for`."""
     script = sends(itertools.chain(begin, itertools.repeat(piece)), pause=0.1)
     start = time.monotonic()
     with RawServer(last=script) as server, client(server, timeout=0.4, retry_for=0.6) as track:
@@ -248,21 +248,21 @@ UNDOCUMENTED = {
 }
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("undocumented", UNDOCUMENTED.values(), ids=UNDOCUMENTED)
 def test_an_answer_that_the_api_does_not_document_is_repeated(undocumented: bytes) -> None:
-    """It is never a success, and never a word on a row."""
+    """An undocumented response neither accepts nor rejects a row, and the request is repeated."""
     with RawServer(undocumented) as server, client(server) as track:
         assert track.send_batch([OPERATION]) == []
         assert track.requests == 2
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize(
     "name", ["a message", "a page", "an empty body", "400 with a page", "204", "201", "422"]
 )
-def test_people_count_as_added_to_a_segment_only_when_the_api_says_so(name: str) -> None:
-    """The rule is the same as for batches."""
+def test_people_are_added_to_a_segment_only_after_a_documented_response(name: str) -> None:
+    """People count as added to a segment only after a documented response."""
     with RawServer(UNDOCUMENTED[name]) as server, client(server) as track:
         track.add_to_segment(7, "id", ["1"])
         assert track.requests == 2
@@ -270,7 +270,7 @@ def test_people_count_as_added_to_a_segment_only_when_the_api_says_so(name: str)
 
 @pytest.mark.parametrize("body", [b'{"meta":{"error":"no"}}', b'{"meta":{"errors":["no"]}}'])
 def test_a_refusal_of_people_is_not_repeated(body: bytes) -> None:
-    """A 400 in the shape of the API is an answer."""
+    """A documented 400 to people for a segment is not repeated."""
     with RawServer(answer(body, status=400)) as server, client(server) as track:
         with pytest.raises(RefusedError) as refusal:
             track.add_to_segment(7, "id", ["1"])
@@ -286,10 +286,10 @@ def test_a_refusal_of_people_is_not_repeated(body: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html></html>", b'{"meta":{"error":"quoted@example.com"}}'])
-def test_what_a_person_has_to_change_fails_at_once(
+def test_a_configuration_error_fails_at_once(
     status: int, error: type[ConfigurationError], body: bytes
 ) -> None:
-    """No retry helps, whatever the body is. The message does not repeat it, nor any key."""
+    """Errors that need a correction fail at once. The message contains neither the body nor a key."""
     given = answer(body, status=status, headers=b"Location: https://elsewhere/\r\n")
     with RawServer(last=given) as server, client(server) as track:
         with pytest.raises(error, match=str(status)) as raised:
@@ -302,7 +302,7 @@ def test_what_a_person_has_to_change_fails_at_once(
 
 
 def test_a_status_is_enough_where_the_body_is_damaged() -> None:
-    """Wrong credentials are wrong whether or not the rest of the answer arrives."""
+    """A 401 fails at once even if its body is damaged."""
     with RawServer(last=b"HTTP/1.1 401 X\r\nContent-Length: 500\r\n\r\n{") as server, client(server) as track:
         with pytest.raises(CredentialsError):
             track.send_batch([OPERATION])
@@ -320,7 +320,7 @@ def test_a_status_is_enough_where_the_body_is_damaged() -> None:
     ],
 )
 def test_a_message_with_half_a_character_is_still_a_verdict(sent: bytes, read: str) -> None:
-    """Customer.io cuts values that it quotes; the character is replaced, and the row is rejected."""
+    """A message with half a character, from a truncated quote, still rejects its row."""
     body = (
         b'{"errors":[{"batch_index":0,"reason":"invalid","field":"attributes.a","message":"' + sent + b'"}]}'
     )
@@ -329,14 +329,14 @@ def test_a_message_with_half_a_character_is_still_a_verdict(sent: bytes, read: s
 
 
 def test_an_error_may_have_null_for_all_but_the_index() -> None:
-    """The row is rejected without a reason."""
+    """An error with nulls and an index rejects its operation without a reason."""
     body = {"errors": [{"batch_index": 0, "reason": None, "field": None, "message": None}], "more": 1}
     with RawServer(answer(json.dumps(body).encode(), status=207)) as server, client(server) as track:
         assert track.send_batch([OPERATION]) == [RejectedOperation(0, "", "", "")]
 
 
 def test_a_cookie_is_not_sent_back() -> None:
-    """The API has none, and a client that keeps what it is given grows with each answer."""
+    """Cookies are neither stored nor sent back."""
     given = answer(headers=b"Set-Cookie: a=b; Path=/\r\n")
     with RawServer(given, given) as server, client(server) as track:
         for _ in range(2):
@@ -361,12 +361,12 @@ def test_a_cookie_is_not_sent_back() -> None:
     ],
 )
 def test_any_retry_after_is_read_or_ignored(text: str, seconds: float | None) -> None:
-    """No text makes the client stumble."""
+    """Any Retry-After is either parsed or ignored."""
     assert parse_retry_after(text) == seconds
 
 
 def test_a_pause_is_never_shorter_than_the_backoff_and_never_longer_than_300_seconds() -> None:
-    """Retry-After can make it longer only, within bounds."""
+    """Retry-After can only lengthen a pause, up to 300 seconds."""
     for failures in range(1, 3000, 7):
         assert 0.25 <= backoff_seconds(failures) <= 30
         assert backoff_seconds(failures, 0) >= 0.25
@@ -377,8 +377,8 @@ def test_a_pause_is_never_shorter_than_the_backoff_and_never_longer_than_300_sec
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("headers", [b"", b"Retry-After: 0\r\n", b"Retry-After: 0\r\nRetry-After: 0\r\n"])
-def test_a_service_in_trouble_is_asked_seldom(status: int, headers: bytes) -> None:
-    """A Retry-After of 0 does not make a client ask as fast as it can."""
+def test_an_outage_gets_few_requests(status: int, headers: bytes) -> None:
+    """A Retry-After of 0 does not shorten the pauses."""
     with (
         RawServer(last=answer(b"", status=status, headers=headers)) as server,
         client(server, retry_for=2) as track,
@@ -390,7 +390,7 @@ def test_a_service_in_trouble_is_asked_seldom(status: int, headers: bytes) -> No
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_pause_beyond_the_end_is_not_waited_for(status: int) -> None:
-    """The task fails now rather than after a pause without another try."""
+    """A Retry-After beyond `retry_for` fails at once, because no attempt would follow the pause."""
     given = answer(b"", status=status, headers=b"Retry-After: 200\r\n")
     start = time.monotonic()
     with RawServer(last=given) as server, client(server) as track:
@@ -400,8 +400,8 @@ def test_a_pause_beyond_the_end_is_not_waited_for(status: int) -> None:
     assert time.monotonic() - start < A_MINUTE
 
 
-def test_a_burst_of_429_halves_the_pace_once() -> None:
-    """Requests that began before the pace closed belong to one burst, and so do the tries until it opens."""
+def test_a_burst_of_429_halves_the_rate_once() -> None:
+    """All 429s until the limiter opens again belong to one burst, which halves the rate once."""
     limiter = RateLimiter(100)
     begun = time.monotonic()
     for _ in range(64):
@@ -425,7 +425,7 @@ def test_a_burst_of_429_halves_the_pace_once() -> None:
 
 
 def test_all_lanes_pause_together_after_a_429() -> None:
-    """While one asks for a pause, the others do not go on asking."""
+    """A 429 pauses the requests of all lanes."""
     limited = answer(b"", status=429, headers=b"Retry-After: 1\r\n")
     with RawServer(limited, limited, limited) as server, client(server, max_concurrent_requests=16) as track:
         with ThreadPoolExecutor(16) as threads:
@@ -434,7 +434,7 @@ def test_all_lanes_pause_together_after_a_429() -> None:
 
 
 def test_a_lane_that_waits_behind_a_429_gives_up_in_time() -> None:
-    """Also one that has not asked yet: sixteen lanes do not spend their time one after the other."""
+    """All lanes give up within `retry_for`, also those that wait for their first attempt."""
     start = time.monotonic()
     with RawServer(last=answer(b"", status=429)) as server, client(server, retry_for=3) as track:
         with ThreadPoolExecutor(16) as threads:
@@ -447,13 +447,13 @@ def test_a_lane_that_waits_behind_a_429_gives_up_in_time() -> None:
 
 
 def page(activities: int, cursor: str | None) -> bytes:
-    """Write a page of the activity log."""
+    """Return a page of the activity log."""
     shown = [{"id": str(number)} for number in range(activities)]
     return answer(json.dumps({"activities": shown, "next": cursor}).encode())
 
 
 def numbered(activities: int) -> Any:
-    """Make a script of pages that never end."""
+    """Return a script of endless pages."""
     numbers = itertools.count()
 
     def send(connection: socket.socket) -> None:
@@ -469,10 +469,10 @@ def numbered(activities: int) -> Any:
         pytest.param(numbered(0), EMPTY_ACTIVITY_PAGES, id="pages without activities"),
     ],
 )
-def test_an_activity_log_without_an_end_is_left(
+def test_an_endless_activity_log_is_read_in_part(
     script: Any, pages: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A warning says what may be missing."""
+    """An endless activity log is read in part, with a warning that changes may be missing."""
     with RawServer(last=script) as server, app(server) as app_client:
         list(app_client.activities("failed_attribute_change"))
         assert app_client.requests == pages
@@ -482,19 +482,19 @@ def test_an_activity_log_without_an_end_is_left(
 def test_an_activity_log_is_bounded_in_pages_and_seconds(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Full pages with ever new cursors end as well."""
+    """Reading stops at the bounds of pages and seconds, even if every page has a new cursor."""
     assert ACTIVITY_PAGES <= 1000
-    for bound, value, said in (("PAGES", 5, "the bound of 5 pages"), ("SECONDS", 0, "more than 0 s")):
+    for bound, value, message in (("PAGES", 5, "the bound of 5 pages"), ("SECONDS", 0, "more than 0 s")):
         with monkeypatch.context() as patch, RawServer(last=numbered(3)) as server, app(server) as app_client:
             patch.setattr(f"airflow_provider_cio.track.app_client.ACTIVITY_{bound}", value)
             list(app_client.activities("failed_attribute_change"))
             assert app_client.requests <= 5
-        assert said in caplog.text
+        assert message in caplog.text
 
 
 @pytest.mark.parametrize("cursor", ["", None])
 def test_the_last_page_has_no_cursor(cursor: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """However it says so; then nothing is missing."""
+    """The last page has an empty cursor or none, and no warning is logged."""
     with RawServer(page(2, "b"), page(0, "c"), page(1, cursor)) as server, app(server) as app_client:
         assert [activity.id for activity in app_client.activities("x")] == ["0", "1", "0"]
     assert "not read" not in caplog.text
@@ -508,7 +508,7 @@ APP_CALLS: dict[str, tuple[Callable[[AppClient], object], bytes]] = {
 }
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("call", APP_CALLS)
 @pytest.mark.parametrize(
     "bad",
@@ -528,17 +528,17 @@ APP_CALLS: dict[str, tuple[Callable[[AppClient], object], bytes]] = {
         *("400 with a page", "207 without errors", "a body that is nested too deeply", "400 with a message"),
     ],
 )
-def test_the_app_api_is_asked_again_after_an_answer_that_it_does_not_document(call: str, bad: str) -> None:
-    """For each of its calls."""
+def test_calls_of_the_app_api_are_repeated_after_an_undocumented_response(call: str, bad: str) -> None:
+    """Every call of the App API is repeated after an undocumented response."""
     make, good = APP_CALLS[call]
     with RawServer(UNDOCUMENTED[bad], last=good) as server, app(server) as app_client:
         make(app_client)
         assert app_client.requests == 2
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("short_pauses")
 def test_a_segment_is_not_created_twice_when_an_answer_is_lost() -> None:
-    """Names are not unique: before it is repeated, the request may have had its effect."""
+    """Before the request is repeated, the segment is looked up: the lost response may have been a success."""
     created = answer(b'{"segment": {"id": 8, "name": "VIPs", "type": "manual"}}')
     none = answer(b'{"segments": []}')
     with RawServer(b"", SEGMENTS) as server, app(server) as app_client:
@@ -550,7 +550,7 @@ def test_a_segment_is_not_created_twice_when_an_answer_is_lost() -> None:
 
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_name_that_customerio_does_not_accept_is_a_configuration_error(status: int) -> None:
-    """What Customer.io answers is not repeated: it can quote anything."""
+    """A refused name is a configuration error, and the message does not quote the response."""
     body = b'{"errors": [{"detail": "quoted@example.com is taken", "status": "400"}]}'
     with RawServer(answer(body, status=status)) as server, app(server) as app_client:
         with pytest.raises(ConfigurationError, match="segment named 'VIPs'") as error:
@@ -560,7 +560,7 @@ def test_a_name_that_customerio_does_not_accept_is_a_configuration_error(status:
 
 
 def test_a_token_of_a_service_account_names_the_workspace() -> None:
-    """Such a token may have several."""
+    """The token of a service account is sent with the id of the workspace."""
     with RawServer(SEGMENTS) as server, app(server, workspace_id="123") as app_client:
         app_client.segments()
         assert b"X-Workspace-Id: 123" in server.heads[0]
