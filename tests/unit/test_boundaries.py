@@ -82,6 +82,27 @@ def test_the_engine_imports_no_airflow() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("airflow_provider_cio.dag_factory", "build_dags"),
+        ("airflow_provider_cio.operators.sync", "CustomerIOSyncOperator"),
+        ("airflow_provider_cio.hooks.customerio", "CustomerIOHook"),
+        ("airflow_provider_cio.emulator.process", "EmulatorProcess"),
+        ("airflow_provider_cio.engine", "PeopleQuery ObjectsQuery RelationshipsQuery Sync run_sync"),
+        ("airflow_provider_cio.engine", "Rejection Rejections Report Summary Counts Status"),
+        ("airflow_provider_cio.engine", "PostgresSource ReadBack"),
+        ("airflow_provider_cio.track", "TrackClient AppClient REGIONS APP_REGIONS Region RejectedOperation"),
+    ],
+)
+def test_the_imports_of_users_stay(module: str, names: str) -> None:
+    """Files that move leave these names importable. A name that goes is a breaking change."""
+    text = MODULES[module].read_text(encoding="utf-8")
+    defined = {node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
+    defined |= {imported.rpartition(".")[2] for imported in imports_of(MODULES[module])}
+    assert set(names.split()) <= defined
+
+
 def test_no_circle_between_files() -> None:
     """Files can be put into an order in which each imports only files before it."""
     try:
