@@ -21,7 +21,7 @@ from airflow_provider_cio.track.bounds import (
     APP_RESPONSE_BYTES,
     EMPTY_ACTIVITY_PAGES,
 )
-from airflow_provider_cio.track.http import HttpClient
+from airflow_provider_cio.track.http import ApiRequest, HttpClient
 from airflow_provider_cio.track.limits import ACTIVITIES_PER_PAGE, APP_REQUESTS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_cio.track.response import ApiResponse
 
 log = logging.getLogger(__name__)
+
+_SEGMENTS_REQUEST = ApiRequest("GET", "/v1/segments")
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -106,7 +108,7 @@ class AppClient(HttpClient):
             ConfigurationError: The key, the address, TLS or a proxy is not configured correctly.
             TransientError: No documented response arrived within `retry_for`.
         """
-        return self._call("GET", "/v1/segments", _parse_segments)
+        return self._call(_SEGMENTS_REQUEST, _parse_segments)
 
     def create_segment(self, name: str) -> Segment:
         """Create an empty manual segment.
@@ -123,17 +125,18 @@ class AppClient(HttpClient):
         """
         description = "People that a sync from Postgres imported"
         body = msgspec.json.encode({"segment": {"name": name, "description": description}})
+        request = ApiRequest("POST", "/v1/segments", body)
         attempts = itertools.count(1)
 
         def attempt() -> Segment:
             if next(attempts) > 1 and (created := self._find_manual_segment(name)):
                 return created
-            return self._attempt("POST", "/v1/segments", partial(_parse_created_segment, name), body=body)
+            return self._attempt(request, partial(_parse_created_segment, name))
 
         return self._retry(attempt)
 
     def _find_manual_segment(self, name: str) -> Segment | None:
-        segments = self._attempt("GET", "/v1/segments", _parse_segments)
+        segments = self._attempt(_SEGMENTS_REQUEST, _parse_segments)
         return next((each for each in segments if (each.name, each.type) == (name, "manual")), None)
 
     def activities(self, activity_type: str) -> Iterator[Activity]:
@@ -181,7 +184,7 @@ class AppClient(HttpClient):
         params: dict[str, Any] = {"type": activity_type, "limit": ACTIVITIES_PER_PAGE}
         if cursor:
             params["start"] = cursor
-        return self._call("GET", "/v1/activities", _parse_activities, params=params)
+        return self._call(ApiRequest("GET", "/v1/activities", params=params), _parse_activities)
 
 
 class _BearerAuth(AuthBase):

@@ -13,7 +13,7 @@ from airflow_provider_cio.errors import RefusedError, TooLargeError, Unavailable
 from airflow_provider_cio.settings import CONCURRENT_REQUESTS, REQUEST_TIMEOUT, REQUESTS_PER_SECOND, RETRY_FOR
 from airflow_provider_cio.track.address import validate_key
 from airflow_provider_cio.track.bounds import TRACK_RESPONSE_BYTES
-from airflow_provider_cio.track.http import HttpClient
+from airflow_provider_cio.track.http import ApiRequest, HttpClient
 from airflow_provider_cio.track.region import RegionAnswer
 from airflow_provider_cio.track.rejected_operation import RejectedOperation
 
@@ -77,7 +77,7 @@ class TrackClient(HttpClient):
             ConfigurationError: TLS or a proxy is not configured correctly.
             TransientError: No documented response arrived within `retry_for`.
         """
-        return self._call("GET", "/api/v1/accounts/region", _parse_region)
+        return self._call(ApiRequest("GET", "/api/v1/accounts/region"), _parse_region)
 
     def send_batch(self, operations: Sequence[bytes]) -> list[RejectedOperation]:
         """Send a batch and return its rejected operations. All others were accepted.
@@ -91,7 +91,8 @@ class TrackClient(HttpClient):
             TransientError: No verdict arrived within `retry_for`.
         """
         body = b'{"batch":[' + b",".join(operations) + b"]}"
-        return self._call("POST", "/api/v2/batch", partial(_parse_verdicts, len(operations)), body=body)
+        request = ApiRequest("POST", "/api/v2/batch", body)
+        return self._call(request, partial(_parse_verdicts, len(operations)))
 
     def add_to_segment(self, segment: int, id_type: Literal["id", "email"], people: Sequence[str]) -> None:
         """Add people to a manual segment. Customer.io ignores people that do not exist.
@@ -107,7 +108,7 @@ class TrackClient(HttpClient):
         """
         path = f"/api/v1/segments/{segment}/add_customers"
         body = msgspec.json.encode({"ids": people})
-        self._call("POST", path, _parse_added, body=body, params={"id_type": id_type})
+        self._call(ApiRequest("POST", path, body, {"id_type": id_type}), _parse_added)
 
 
 class _OperationError(msgspec.Struct):

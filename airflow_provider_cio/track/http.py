@@ -13,6 +13,7 @@ import math
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -49,6 +50,23 @@ _T = TypeVar("_T")
 _STATUSES_WITH_RESULT = {200, 207, 400, 413, 422}
 
 _RATE_LIMITED = "Customer.io asks for fewer requests (429)"
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """A request to an API.
+
+    Args:
+        method: The HTTP method.
+        path: The path, from the base URL.
+        body: The JSON to send.
+        params: The query parameters.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    params: dict[str, Any] | None = None
 
 
 class HttpClient:
@@ -141,25 +159,14 @@ class HttpClient:
             time.sleep(min(left, STOP_CHECK_SECONDS))
         raise StoppedError("The run was stopped")
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        parse: Callable[[ApiResponse], _T],
-        *,
-        body: bytes | None = None,
-        params: dict[str, Any] | None = None,
-    ) -> _T:
+    def _call(self, request: ApiRequest, parse: Callable[[ApiResponse], _T]) -> _T:
         """Make a request, and repeat it after transient errors.
 
         Args:
-            method: The HTTP method.
-            path: The path, from the base URL.
+            request: The request.
             parse: Returns the result of a response. If it raises `UnavailableError`, the request is repeated.
-            body: The JSON to send.
-            params: The query parameters.
         """
-        return self._retry(lambda: self._attempt(method, path, parse, body=body, params=params))
+        return self._retry(lambda: self._attempt(request, parse))
 
     def _retry(self, attempt: Callable[[], _T]) -> _T:
         """Repeat attempts until one succeeds, or until the next one would start after `retry_for`."""
@@ -207,19 +214,11 @@ class HttpClient:
                     raise RateLimitedError(_RATE_LIMITED)
                 self.wait(min(seconds, STOP_CHECK_SECONDS))
 
-    def _attempt(
-        self,
-        method: str,
-        path: str,
-        parse: Callable[[ApiResponse], _T],
-        *,
-        body: bytes | None = None,
-        params: dict[str, Any] | None = None,
-    ) -> _T:
+    def _attempt(self, request: ApiRequest, parse: Callable[[ApiResponse], _T]) -> _T:
         """Make a request once, and inform the rate limiter of the result."""
         started = time.monotonic()
         try:
-            response = self._send(method, path, body, params)
+            response = self._send(request)
         except RateLimitedError as error:
             self._rate_limiter.on_429(started, error.retry_after)
             raise
@@ -229,33 +228,32 @@ class HttpClient:
         self._rate_limiter.on_response(started)
         return parse(response)
 
-    def _send(self, method: str, path: str, body: bytes | None, params: dict[str, Any] | None) -> ApiResponse:
+    def _send(self, request: ApiRequest) -> ApiResponse:
         """Send a request and read its response."""
         with self._counters_lock:
             self.requests += 1
-            self.bytes_sent += len(body or b"")
+            self.bytes_sent += len(request.body or b"")
         BUDGET.begin(self._timeout, self._max_response_bytes, lambda: self._stopped)
-        url = self.base_url + path
+        url = self.base_url + request.path
         if not self._environment_checked:
             check_environment(self._session, url)
             self._environment_checked = True
         try:
             with self._session.request(
-                method,
+                request.method,
                 url,
-                params=params,
-                data=body,
-                headers={"Content-Type": "application/json"} if body else None,
+                params=request.params,
+                data=request.body,
+                headers={"Content-Type": "application/json"} if request.body else None,
                 timeout=self._timeout,
                 allow_redirects=False,  # Following one would drop the credentials or the body.
                 stream=True,
             ) as response:
                 if response.status_code not in _STATUSES_WITH_RESULT:
-                    with suppress(
-                        SyncError, *REQUEST_ERRORS
-                    ):  # Reading the body keeps the connection usable.
+                    # Only a connection whose response was read to its end can serve the next request.
+                    with suppress(SyncError, *REQUEST_ERRORS):
                         read_body(response, self._max_response_bytes)
-                    raise self._status_error(response, path)
+                    raise self._status_error(response, request.path)
                 return ApiResponse(response.status_code, read_body(response, self._max_response_bytes))
         except REQUEST_ERRORS as error:
             raise translate_request_error(error, url, self._origin) from None
