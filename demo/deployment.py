@@ -71,6 +71,7 @@ def set_up(folder: Path, running: ExitStack) -> Deployment:
 def show_addresses(deployment: Deployment) -> None:
     """Show the addresses of the servers."""
     airflow = deployment.airflow
+    show_line("to look at while the demo runs:")
     show_line(f"Airflow     {airflow.url}/dags (user {airflow.username}, password {airflow.password})")
     show_line(f"production  {deployment.production.url}")
     show_line(f"newsletter  {deployment.newsletter.url}")

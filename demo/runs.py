@@ -124,15 +124,16 @@ def _show(summary: dict[str, Any]) -> None:
     show_status(status, f"{counts}; {duration:.2f} s, {speed}", good=status == Status.COMPLETED)
     if len(queries) > 1:
         show_line(", ".join(f"{rows['imported']:,} {query}" for query, rows in queries.items()))
-    since, until = (_as_date(summary[name]) for name in ("last_sync_time", "next_last_sync_time"))
-    show_line(f"last sync time: {since} in this run, {until} for the next run")
+    this_run, next_run = (_selected_rows(summary[name]) for name in ("last_sync_time", "next_last_sync_time"))
+    show_line(f"rows of this run: {this_run}; of the next run: {next_run}")
 
 
-def _as_date(last_sync_time: int) -> str:
-    """Return Unix seconds as a date and time. 0 stands for all rows."""
+def _selected_rows(last_sync_time: int) -> str:
+    """Describe the rows that a query with this last sync time selects."""
     if not last_sync_time:
-        return "0 (all rows)"
-    return f"{dt.datetime.fromtimestamp(last_sync_time, dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return "all (last sync time 0)"
+    time = dt.datetime.fromtimestamp(last_sync_time, dt.UTC)
+    return f"changed since {time:%Y-%m-%d %H:%M:%S} UTC (last sync time {last_sync_time})"
 
 
 def _show_workspace(deployment: Deployment) -> None:
