@@ -1,4 +1,4 @@
-"""Defaults and bounds of what users configure, each in one place.
+"""Defaults and bounds of what users configure, each defined once.
 
 The connection form, the hook, the clients, specs and the operator import them from here. Every Airflow
 process imports this module, so it imports almost nothing.

@@ -244,7 +244,7 @@ class CustomerIOHook(BaseHook):
 
 
 def _suggest_key(key: str) -> str:
-    """Suggest a key in place of an unknown one, or list all keys."""
+    """Suggest a replacement for an unknown key, or list all keys."""
     name = key.rpartition("__")[2].lower().replace("-", "_")  # Old forms add a prefix.
     known = list(_Extra.model_fields)
     suggestions = [_KEY_SUGGESTIONS[name]] if name in _KEY_SUGGESTIONS else []
@@ -253,5 +253,5 @@ def _suggest_key(key: str) -> str:
 
 
 def _redact_key(key: str) -> str:
-    """Return an unknown key if it looks like a name. Other texts can be a secret in the wrong place."""
+    """Return an unknown key if it looks like a name. Another text can be a misplaced secret."""
     return key if key.isascii() and key.isidentifier() and len(key) <= _MAX_SHOWN_KEY else "(not a name)"

@@ -35,8 +35,8 @@ def control(client: Client, method: str, **plan: Any) -> dict[str, Any]:
     """Start, read or end a plan of faults."""
     answer = client.session.request(method, f"{client.emulator.url}/_faults", json=plan or None, timeout=5)
     assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()
-    return shown
+    state: dict[str, Any] = answer.json()
+    return state
 
 
 def send(client: Client, name: str) -> requests.Response:

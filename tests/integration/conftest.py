@@ -21,7 +21,7 @@ class LocalWorkspace:
         self.emulator = emulator
 
     def client(self, **options: Any) -> TrackClient:
-        """Make a client that is not held back by a pace."""
+        """Create a client with a rate limit that tests do not reach."""
         return TrackClient(
             site_id=self.emulator.site_id,
             api_key=self.emulator.api_key,
@@ -60,7 +60,7 @@ class LocalWorkspace:
         return found
 
     def faults(self, **plan: Any) -> None:
-        """Make the Track API misbehave; without a plan, behave again."""
+        """Inject faults into the Track API; without a plan, end them."""
         url = f"{self.emulator.url}/_faults"
         response = requests.post(url, json=plan, timeout=30) if plan else requests.delete(url, timeout=30)
         response.raise_for_status()

@@ -448,8 +448,8 @@ def test_a_lane_that_waits_behind_a_429_gives_up_in_time() -> None:
 
 def page(activities: int, cursor: str | None) -> bytes:
     """Return a page of the activity log."""
-    shown = [{"id": str(number)} for number in range(activities)]
-    return answer(json.dumps({"activities": shown, "next": cursor}).encode())
+    entries = [{"id": str(number)} for number in range(activities)]
+    return answer(json.dumps({"activities": entries, "next": cursor}).encode())
 
 
 def numbered(activities: int) -> Any:
