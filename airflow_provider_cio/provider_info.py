@@ -44,6 +44,21 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_cio.operators.sync"],
             }
         ],
+        "transfers": [
+            {
+                "source-integration-name": "PostgreSQL",
+                "target-integration-name": "Customer.io",
+                "python-module": "airflow_provider_cio.operators.sync",
+            }
+        ],
+        "asset-uris": [
+            {
+                "schemes": ["customerio"],
+                "handler": "airflow_provider_cio.assets.sanitize_uri",
+                "factory": "airflow_provider_cio.assets.create_asset",
+                "to_openlineage_converter": "airflow_provider_cio.assets.convert_asset_to_openlineage",
+            }
+        ],
         "connection-types": [_CONNECTION_TYPE],
         "plugins": [{"name": "customerio", "plugin-class": "airflow_provider_cio.plugin.CustomerIOPlugin"}],
         "cli": ["airflow_provider_cio.cli.definition.get_customerio_cli_commands"],

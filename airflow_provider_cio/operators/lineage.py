@@ -11,7 +11,7 @@ from airflow.providers.postgres.hooks.postgres import PostgresHook
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from airflow_provider_cio.state.names import asset_uri
+from airflow_provider_cio.assets import convert_asset_to_openlineage, create_asset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,13 +49,12 @@ def lineage(
 
     hook = PostgresHook(postgres_conn_id)
     server = hook.get_openlineage_database_info(hook.get_connection(postgres_conn_id))
-    namespace, _, name = asset_uri(workspace, sync_name).rpartition("/")
     return OperatorLineage(
         inputs=[
             Dataset(namespace=f"{server.scheme}://{server.authority}", name=table)
             for table in _tables(hook, queries)
         ],
-        outputs=[Dataset(namespace=namespace, name=name)],
+        outputs=[convert_asset_to_openlineage(create_asset(workspace=workspace, sync_name=sync_name))],
         job_facets={"sql": SQLJobFacet(query=";\n".join(queries))},
     )
 

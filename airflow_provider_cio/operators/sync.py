@@ -9,9 +9,10 @@ import dataclasses
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, BaseOperator
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_provider_cio.assets import create_asset
 from airflow_provider_cio.engine import Counts, PostgresSource, ReadBack, Status, Summary, Sync, run_sync
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.engine.delivery.segment import find_segment
@@ -31,7 +32,7 @@ from airflow_provider_cio.operators.task_failures import as_task_failure
 from airflow_provider_cio.reports.link import ReportLink, report_url
 from airflow_provider_cio.reports.report import Report
 from airflow_provider_cio.state.last_sync_time import LastSyncTime
-from airflow_provider_cio.state.names import asset_uri, connection_id, pool_name
+from airflow_provider_cio.state.names import connection_id, pool_name
 from airflow_provider_cio.state.windows import Windows
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class CustomerIOSyncOperator(BaseOperator):
     _switches = Switches()
     _last_sync_time = 0
     _stored_sync_time = 0
+    _sent_requests = False
     _stopped = False
     _stoppable: Sequence[Source | HttpClient] = ()
 
@@ -132,7 +134,7 @@ class CustomerIOSyncOperator(BaseOperator):
             if not getattr(self, "_BaseOperator__from_mapped", False):
                 raise
             self._wrong_arguments = error
-        asset = Asset(uri=asset_uri(workspace, sync_name))
+        asset = create_asset(workspace=workspace, sync_name=sync_name)
         outlets = [asset, *kwargs.pop("outlets", ())]
         super().__init__(**{"pool": pool_name(workspace), **kwargs}, outlets=outlets)
         self.workspace = workspace
@@ -329,6 +331,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def _finish(self, context: Context, summary: Summary, report: Report | None) -> dict[str, Any]:
         """Publish the summary of the run, and log it."""
+        self._sent_requests = summary.requests > 0
         location = report.location if report else None
         self.report_url = report_url(context) if location else ""
         result = self._publish(context, summary, location)
@@ -380,3 +383,11 @@ class CustomerIOSyncOperator(BaseOperator):
         if not self.outlets:
             found.outputs = []  # a dry run writes nothing
         return found
+
+    def get_openlineage_facets_on_failure(
+        self, task_instance: RuntimeTaskInstance
+    ) -> OperatorLineage[Any, Any]:
+        """Return the same for a run that failed. The workspace is an output if a request was sent to it."""
+        if not self._sent_requests:
+            self.outlets = []  # without inputs and outputs, OpenLineage would take the outlets
+        return self.get_openlineage_facets_on_complete(task_instance)

@@ -170,13 +170,13 @@ class Team:
         author = Actor("Ann", "ann@example.org")
         return self.repository.index.commit(message, author=author, committer=author).hexsha
 
-    def lineage(self, job: str, run_id: str) -> dict[str, Any] | None:
-        """Return the OpenLineage event of a completed task. It is written after the run's state."""
+    def lineage(self, job: str, run_id: str, event_type: str = "COMPLETE") -> dict[str, Any] | None:
+        """Return the OpenLineage event of the end of a task. It is written after the run's state."""
         texts = [path.read_text() for path in self.folder.glob("lineage/*.json")]
         events = [json.loads(text) for text in texts if text.endswith("\n")]  # the others are incomplete
         for event in events:
             run = event["run"]["facets"].get("airflow", {}).get("dagRun", {})
-            if (event["eventType"], event["job"]["name"], run.get("run_id")) == ("COMPLETE", job, run_id):
+            if (event["eventType"], event["job"]["name"], run.get("run_id")) == (event_type, job, run_id):
                 return dict(event)
         return None
 
@@ -343,8 +343,9 @@ def test_a_completed_run_updates_its_asset_and_triggers_dependent_syncs(team: Te
 def test_openlineage_events_have_tables_and_workspace(team: Team) -> None:
     """The tables of both queries are inputs, and the workspace is the output.
 
-    Events and logs contain no secrets and no personal data. The event has the query, as the UI does; the
-    task's log does not have it, even if Postgres refuses the query.
+    A failed run has the output if it sent something. Events and logs contain no secrets and no personal
+    data. The event has the query, as the UI does; the task's log does not have it, even if Postgres refuses
+    the query.
     """
     customers = "customerio.production.customers"
     run_id = team.run(customers)
@@ -361,8 +362,20 @@ def test_openlineage_events_have_tables_and_workspace(team: Team) -> None:
     event = wait_until(lambda: team.lineage(f"{customers}.sync", dry), what="The event", seconds=180)
     assert event["outputs"] == []
     with team.postgres.connect() as connection:
+        connection.execute("INSERT INTO customers VALUES ('ben', 'ben@example,com')")
+    partly = team.run(customers, state="failed")
+    event = wait_until(
+        lambda: team.lineage(f"{customers}.sync", partly, "FAIL"), what="The event", seconds=180
+    )
+    assert (len(event["inputs"]), event["outputs"][0]["name"]) == (2, "customers")
+    with team.postgres.connect() as connection:
+        connection.execute("DELETE FROM customers WHERE id = 'ben'")
         connection.execute("ALTER TABLE customers RENAME TO gone")
     refused = team.run(customers, state="failed")
+    event = wait_until(
+        lambda: team.lineage(f"{customers}.sync", refused, "FAIL"), what="The event", seconds=180
+    )
+    assert event["outputs"] == []
     for logged in (run_id, refused):
         assert "internal@example.com" not in team.client.task_log(customers, logged, "sync")
     secrets = (team.postgres.password, team.workspace.api_key, team.workspace.app_api_key)

@@ -17,7 +17,7 @@ PACKAGES = (PRODUCT, "local", "demo", "benchmarks", "torture")
 LONGEST_FILE = 300
 """Lines. A longer file usually has more than one job."""
 
-AIRFLOW_SIDE = ("specs", "dag_factory", "operators", "hooks", "state", "reports", "plugin", "cli")
+AIRFLOW_SIDE = ("assets", "specs", "dag_factory", "operators", "hooks", "state", "reports", "plugin", "cli")
 
 FORBIDDEN_IMPORTS = {
     "airflow_provider_cio/engine": ("airflow", *AIRFLOW_SIDE, "emulator"),
