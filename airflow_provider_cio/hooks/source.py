@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 _CURSOR = "cursor"
 
 
-def connect_source(postgres_conn_id: str) -> psycopg.Connection[Any]:
+#: With it, libpq uses the name only if neither the connection nor the environment gives another one.
+_APPLICATION_NAME = "fallback_application_name"
+
+
+def connect_source(postgres_conn_id: str, application_name: str) -> psycopg.Connection[Any]:
     """Open a connection to the source.
 
     Args:
         postgres_conn_id: The id of a connection of type Postgres.
+        application_name: The name of the session in ``pg_stat_activity`` and in Postgres's log, unless the
+            connection gives one.
 
     Raises:
         ConfigurationError: A field of the connection cannot be used.
@@ -32,7 +38,9 @@ def connect_source(postgres_conn_id: str) -> psycopg.Connection[Any]:
     """
     connection = PostgresHook.get_connection(postgres_conn_id)
     try:
-        hook = PostgresHook(postgres_conn_id, connection=_without_cursor(connection), log_sql=False)
+        hook = PostgresHook(
+            postgres_conn_id, connection=_prepare(connection, application_name), log_sql=False
+        )
         opened = hook.get_conn()
     except psycopg.OperationalError:
         raise
@@ -50,12 +58,13 @@ def connect_source(postgres_conn_id: str) -> psycopg.Connection[Any]:
     return opened
 
 
-def _without_cursor(connection: Connection) -> Connection:
-    extra = connection.extra_dejson
-    if _CURSOR not in extra:
-        return connection
+def _prepare(connection: Connection, application_name: str) -> Connection:
+    """Return the connection without an extra that is not for syncs, and with the name of the session."""
+    extra = {key: value for key, value in connection.extra_dejson.items() if key != _CURSOR}
+    if "application_name" not in str(extra.get("options")):  # these options would lose against the name
+        extra.setdefault(_APPLICATION_NAME, application_name)
     changed = copy.copy(connection)
-    changed.extra = json.dumps({key: value for key, value in extra.items() if key != _CURSOR})
+    changed.extra = json.dumps(extra)
     return changed
 
 

@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from airflow_provider_cio.track import AppClient, TrackClient
 
 
-def connect_postgres(postgres_conn_id: str) -> psycopg.Connection[Any]:
+def connect_postgres(postgres_conn_id: str, application_name: str) -> psycopg.Connection[Any]:
     """Open a connection to the source.
+
+    Args:
+        postgres_conn_id: The id of the Airflow connection.
+        application_name: The name of the session in Postgres, unless the connection gives one.
 
     Raises:
         ConfigurationError: The Airflow connection does not exist, or cannot be used.
         psycopg.OperationalError: The server does not answer, or refuses the connection.
     """
     with _must_exist("postgres_conn_id", postgres_conn_id, "Postgres"):
-        return connect_source(postgres_conn_id)
+        return connect_source(postgres_conn_id, application_name)
 
 
 def workspace_clients(customerio_conn_id: str) -> tuple[TrackClient, AppClient | None]:
@@ -50,6 +54,6 @@ def _must_exist(argument: str, connection: str, kind: str) -> Iterator[None]:
     except AirflowNotFoundException:
         check_airflow_answers()
         raise ConfigurationError(
-            f"The {kind} connection {connection} ({argument}) does not exist. Create it under Admin >"
-            " Connections, as docs/connections.md describes."
+            f"The connection {connection} ({argument}) does not exist. Create it with the type {kind} under"
+            " Admin > Connections, as docs/connections.md describes."
         ) from None

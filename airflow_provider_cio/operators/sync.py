@@ -32,7 +32,7 @@ from airflow_provider_cio.operators.task_failures import as_task_failure
 from airflow_provider_cio.reports.link import ReportLink, report_url
 from airflow_provider_cio.reports.report import Report
 from airflow_provider_cio.state.last_sync_time import LastSyncTime
-from airflow_provider_cio.state.names import connection_id, pool_name
+from airflow_provider_cio.state.names import application_name, connection_id, pool_name
 from airflow_provider_cio.state.windows import Windows
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def _source(self) -> PostgresSource:
         return PostgresSource(
-            lambda: connect_postgres(self.postgres_conn_id),
+            lambda: connect_postgres(self.postgres_conn_id, application_name(self.workspace, self.sync_name)),
             overlap=self.overlap,
             max_lookback=self.max_lookback,
             statement_timeout=self.statement_timeout,

@@ -38,3 +38,8 @@ def windows_key(workspace: str) -> str:
 def connection_id(workspace: str) -> str:
     """Name the connection that a sync of the workspace uses when it names none."""
     return f"customerio_{workspace}"
+
+
+def application_name(workspace: str, sync_name: str) -> str:
+    """Return the name of a sync's sessions in Postgres, which keeps the first 63 characters."""
+    return f"customerio:{workspace}.{sync_name}"

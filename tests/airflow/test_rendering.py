@@ -93,15 +93,18 @@ def test_a_file_that_is_not_utf8(connected: Airflow, capfd: pytest.CaptureFixtur
     [
         (
             {"postgres_conn_id": "nowhere"},
-            "The Postgres connection nowhere (postgres_conn_id) does not",
+            "The connection nowhere (postgres_conn_id) does not exist. Create it with the type Postgres",
         ),
-        ({"customerio_conn_id": "no_cio"}, "The Customer.io connection no_cio (customerio_conn_id) does not"),
+        (
+            {"customerio_conn_id": "no_cio"},
+            "The connection no_cio (customerio_conn_id) does not exist. Create it with the type Customer.io",
+        ),
     ],
 )
 def test_a_connection_that_does_not_exist(
     connected: Airflow, capfd: pytest.CaptureFixture[str], fields: dict[str, str], message: str
 ) -> None:
-    """The message names the connection, its type, the argument, and where to create it."""
+    """The message names the connection, the argument, its type, where to create it, and the document."""
     given = {"postgres_conn_id": "warehouse"} | fields
     arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
     text = DAG.format(query="SELECT 'c1' AS id", told="/dev/null")
@@ -110,7 +113,7 @@ def test_a_connection_that_does_not_exist(
     assert (run.state, run.get_task_instances()[0].try_number) == ("failed", 1)
     out = capfd.readouterr().out
     assert message in out
-    assert "Create it under Admin > Connections" in out
+    assert "under Admin > Connections, as docs/connections.md describes" in out
 
 
 def test_a_mapped_task_is_rendered_like_others(connected: Airflow) -> None:

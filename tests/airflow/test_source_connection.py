@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.airflow.test_sync import spec
+from tests.integration.conftest import LocalWorkspace
 
 if TYPE_CHECKING:
+    from airflow_provider_cio.emulator.process import EmulatorProcess
     from local.postgres import LocalPostgres
     from tests.airflow.conftest import Airflow
     from tests.conftest import Database
@@ -31,6 +33,27 @@ def test_a_cursor_for_other_operators_does_not_matter(
     connected.connect("warehouse", **{**warehouse, "extra": {"cursor": cursor}})
     connected.write("syncs/cursor.yaml", spec("cursor", QUERY))
     assert connected.summary(connected.run("customerio.production.cursor"))["status"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("extra", "name"),
+    [
+        ({}, "customerio:production.named"),
+        ({"application_name": "crm"}, "crm"),
+        ({"fallback_application_name": "crm"}, "crm"),
+        ({"options": "-c application_name=crm"}, "crm"),
+        ({"options": "-c timezone=UTC"}, "customerio:production.named"),
+    ],
+)
+def test_sessions_have_the_name_of_the_sync(
+    connected: Airflow, warehouse: dict[str, Any], emulator: EmulatorProcess, extra: dict[str, Any], name: str
+) -> None:
+    """An administrator sees in Postgres which sync runs a query. A name of the connection wins."""
+    connected.connect("warehouse", **{**warehouse, "extra": extra})
+    query = "SELECT 'named' AS id, current_setting('application_name') AS application_name"
+    connected.write("syncs/named.yaml", spec("named", query))
+    connected.run("customerio.production.named")
+    assert LocalWorkspace(emulator).attributes(["named"])["named"]["application_name"] == name
 
 
 @pytest.mark.parametrize(
