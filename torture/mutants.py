@@ -5,7 +5,7 @@ is a spec with damaged bytes, lines or structure, or a file that has crashed oth
 with a valid spec, and the factory builds both. Batches run in separate processes, so that a crash is
 detected.
 
-Longer than 300 lines: half of the file is the data from which mutants are made.
+Longer than 300 lines, because half of the file is data from which mutants are made.
 """
 
 from __future__ import annotations
