@@ -16,6 +16,7 @@ from airflow.sdk import (
     Param,
     get_parsing_context,
 )
+from airflow.utils.types import DagRunType
 
 from airflow_provider_cio.dag_factory.broken_specs import (
     CUSTOMERIO_TAG,
@@ -49,6 +50,10 @@ _SWITCHES = {
         "Read and check every row, but send nothing and leave the last sync time where it is.",
     ),
 }
+
+#: All types of runs but backfills: each run of a backfill would send the same changes, those since the last
+#: sync time.
+_RUN_TYPES = [run_type.value for run_type in DagRunType if run_type is not DagRunType.BACKFILL_JOB]
 
 
 def build_dags(folder: Path) -> dict[str, DAG]:
@@ -87,6 +92,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         start_date=_midnight(spec),
         catchup=False,
         max_active_runs=1,
+        allowed_run_types=_RUN_TYPES,
         max_consecutive_failed_dag_runs=spec.max_consecutive_failed_dag_runs,
         tags={CUSTOMERIO_TAG, spec.workspace, kind, *spec.tags},
         owner_links=dict(spec.owner_links),

@@ -187,6 +187,11 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def _read_switches(self, context: Context) -> Switches:
         run, dag = context.get("dag_run"), context.get("dag")
+        if run and run.run_type == "backfill":
+            raise ConfigurationError(
+                "A sync cannot be backfilled: every run reads what changed since the last sync time, whatever"
+                " its date is. To send all rows again, trigger a run with full_refresh."
+            )
         conf = (run.conf if run else None) or {}
         declared = {*self.params, *(dag.params if dag else ())}
         return read_switches(conf, context["params"], declared)

@@ -16,12 +16,14 @@ import pytest
 from airflow_provider_cio.emulator.process import EmulatorProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow.models.dagrun import DagRun
 
     from local.postgres import LocalPostgres
     from tests.conftest import Database
+
+    Typed = Callable[..., subprocess.CompletedProcess[str]]
 
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 _DAGS = _HOME / "dags"
@@ -160,3 +162,29 @@ def connected(
         host=emulator.url,
     )
     return airflow
+
+
+def airflow_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `airflow` with these arguments."""
+    command = [sys.executable, "-m", "airflow", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Return a function that does the same in this process: each start of Airflow takes seconds."""
+    from airflow.__main__ import main
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["airflow", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                sys.stderr.write(end.code)  # as Python does
+            code = end.code if isinstance(end.code, int) else 1
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run

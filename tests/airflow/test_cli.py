@@ -4,48 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-import pytest
-from airflow.__main__ import main
+from tests.airflow.conftest import airflow_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.airflow.conftest import Airflow
+    from tests.airflow.conftest import Airflow, Typed
     from tests.conftest import Database
 
-    Typed = Callable[..., subprocess.CompletedProcess[str]]
-
 GOOD = "name: a\nworkspace: production\npostgres_conn_id: warehouse\npeople:\n  query: SELECT 1 AS id\n"
-
-
-def airflow_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `airflow` with these arguments."""
-    command = [sys.executable, "-m", "airflow", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
-
-
-@pytest.fixture
-def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
-    """Give the same in this process: each start of Airflow takes seconds."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["airflow", *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            if isinstance(end.code, str):
-                sys.stderr.write(end.code)  # as Python does
-            code = end.code if isinstance(end.code, int) else 1
-        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
-
-    return run
 
 
 def test_validate_accepts_good_specs_and_names_file_and_line_of_a_wrong_key(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.exceptions import DagRunTypeNotAllowed
+from airflow.sdk.exceptions import AirflowFailException
 
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:
-    from tests.airflow.conftest import Airflow
+    from tests.airflow.conftest import Airflow, Typed
 
 #: A hand-written DAG declares no params of ours, so that Airflow itself checks nothing.
 BY_HAND = """\
@@ -96,3 +99,16 @@ def test_a_conf_that_airflow_ignores_is_refused(
     connected.write("by_hand.py", BY_HAND.format(params={}))
     message = "The run conf sets dry_run, and [core] dag_run_conf_overrides_params = False ignores it"
     assert message in refused(connected, "by_hand", capfd, dry_run=True)
+
+
+def test_a_backfill_is_refused(connected: Airflow, typed: Typed) -> None:
+    """Airflow refuses it for the DAG of a spec, and the task refuses it in any other DAG."""
+    connected.write("syncs/past.yaml", spec("past") + "schedule: '@daily'\n")
+    connected.run("customerio.production.past")  # Airflow has the DAG then
+    dates = ("--from-date", "2026-01-01", "--to-date", "2026-01-03")
+    with pytest.raises(DagRunTypeNotAllowed, match="does not allow backfill runs"):
+        typed("backfill", "create", "--dag-id", "customerio.production.past", *dates)
+    connected.write("by_hand.py", BY_HAND.format(params={}))
+    task = connected.dags()["by_hand"].get_task("sync")
+    with pytest.raises(AirflowFailException, match="trigger a run with full_refresh"):
+        task.render_template_fields({"dag_run": SimpleNamespace(run_type="backfill", conf={})})
