@@ -367,7 +367,8 @@ def _problem_of(folder: Path) -> str:
 
 def _is_public(folder: Path) -> bool:
     """Return whether the damage moved the secret to a key that is shown, such as the query."""
-    from airflow_provider_cio.specs.reader import NotYamlError, read  # noqa: PLC0415
+    from airflow_provider_cio.specs.reader import read  # noqa: PLC0415
+    from airflow_provider_cio.specs.yaml_errors import NotYamlError  # noqa: PLC0415
 
     for path in folder.rglob("mutant.yaml"):
         try:

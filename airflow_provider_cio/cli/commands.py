@@ -1,4 +1,4 @@
-"""What the commands of ``airflow customerio`` do."""
+"""The commands of ``airflow customerio``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.console import Console
 
 from airflow_provider_cio.errors import SyncError
 from airflow_provider_cio.specs import SpecFolder, SpecProblem
-from airflow_provider_cio.specs.effective import spec_text
-from airflow_provider_cio.specs.problems import SpecError, printable, unexpected
+from airflow_provider_cio.specs.effective import effective_yaml
+from airflow_provider_cio.specs.problems import SpecError, describe_unexpected, printable
 from airflow_provider_cio.specs.schema import json_schema
 from airflow_provider_cio.state.names import LAST_SYNC_TIME_DESCRIPTION, last_sync_time_key, pool_name
 
@@ -30,18 +30,18 @@ _err = Console(soft_wrap=True, highlight=False, stderr=True)
 
 
 def validate(args: Namespace) -> None:
-    """Check every spec in a folder; exit 1 when one cannot be used, 2 when there is none."""
-    specs, faults, warnings = _load(args.directory)
-    _FORMATS[args.format](specs, faults, warnings)
+    """Check every spec in a folder. The exit code is 1 if a spec cannot be used, and 2 if there is none."""
+    specs, problems, warnings = _load(args.directory)
+    _FORMATS[args.format](specs, problems, warnings)
     if args.show:
         for path, spec in specs.items():
-            _out.print(f"# {printable(str(path))}\n{spec_text(spec)}", markup=False)
-    if faults:
+            _out.print(f"# {printable(str(path))}\n{effective_yaml(spec)}", markup=False)
+    if problems:
         raise SystemExit(1)
 
 
 def _as_text(
-    specs: Mapping[Path, SyncSpec], faults: Sequence[SpecProblem], warnings: Sequence[SpecProblem]
+    specs: Mapping[Path, SyncSpec], problems: Sequence[SpecProblem], warnings: Sequence[SpecProblem]
 ) -> None:
     for warning in warnings:
         _err.print(
@@ -49,62 +49,64 @@ def _as_text(
             style="yellow",
             markup=False,
         )
-    for fault in faults:
-        _err.print(str(fault), style="red", markup=False)
+    for problem in problems:
+        _err.print(str(problem), style="red", markup=False)
     valid = f"{len(specs)} {'spec is' if len(specs) == 1 else 'specs are'} valid"
-    broken = len({fault.path for fault in faults})
+    broken = len({problem.path for problem in problems})
     _out.print(
-        f"{valid}, {broken} {'file has' if broken == 1 else 'files have'} mistakes" if faults else valid
+        f"{valid}, {broken} {'file has' if broken == 1 else 'files have'} mistakes" if problems else valid
     )
 
 
 def _as_json(
-    specs: Mapping[Path, SyncSpec], faults: Sequence[SpecProblem], warnings: Sequence[SpecProblem]
+    specs: Mapping[Path, SyncSpec], problems: Sequence[SpecProblem], warnings: Sequence[SpecProblem]
 ) -> None:
     found = {
         "valid": [printable(str(path)) for path in specs],
-        "faults": list(map(_as_dict, faults)),
+        "faults": list(map(_as_dict, problems)),  # the key that programs read
         "warnings": list(map(_as_dict, warnings)),
     }
-    print(json.dumps(found, indent=2))  # noqa: T201 - for programs
+    print(json.dumps(found, indent=2))  # noqa: T201 - for programs, without the formatting of a console
 
 
-def _as_dict(fault: SpecProblem) -> dict[str, str | int]:
+def _as_dict(problem: SpecProblem) -> dict[str, str | int]:
     return {
-        "path": printable(str(fault.path)),
-        "line": fault.line,
-        "column": fault.column,
-        "message": printable(fault.message),
+        "path": printable(str(problem.path)),
+        "line": problem.line,
+        "column": problem.column,
+        "message": printable(problem.message),
     }
 
 
 def _as_github(
-    specs: Mapping[Path, SyncSpec],  # noqa: ARG001 - as the others
-    faults: Sequence[SpecProblem],
+    specs: Mapping[Path, SyncSpec],  # noqa: ARG001 - part of the interface
+    problems: Sequence[SpecProblem],
     warnings: Sequence[SpecProblem],
 ) -> None:
-    """Write what GitHub Actions shows beside the lines of a pull request."""
-    for level, found in (("error", faults), ("warning", warnings)):
-        for fault in found:
-            path, message = (printable(text).replace("%", "%25") for text in (str(fault.path), fault.message))
+    """Print annotations, which GitHub Actions displays beside the lines of a pull request."""
+    for level, found in (("error", problems), ("warning", warnings)):
+        for problem in found:
+            path, message = (
+                printable(text).replace("%", "%25") for text in (str(problem.path), problem.message)
+            )
             path = path.replace(",", "%2C").replace(":", "%3A")
-            print(f"::{level} file={path},line={fault.line},col={fault.column}::{message}")  # noqa: T201
+            print(f"::{level} file={path},line={problem.line},col={problem.column}::{message}")  # noqa: T201
 
 
 _FORMATS = {"text": _as_text, "json": _as_json, "github": _as_github}
 
 
 def preview(args: Namespace) -> None:
-    """Show the first rows of a spec's queries and what would become of them; exit 1 if they are no use."""
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # as Airflow's own commands do to find connections
+    """Print the first rows of a spec's queries, and what a run would do with them."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"  # Airflow's own commands set it to find connections
 
     from airflow.sdk.execution_time.context import VariableAccessor
 
-    from airflow_provider_cio.cli.preview import show
+    from airflow_provider_cio.cli.preview import print_preview
     from airflow_provider_cio.dag_factory import build_dag
 
     try:
-        path, folder = (Path(os.path.abspath(each)) for each in (args.spec, args.specs or "."))  # noqa: PTH100 - it takes `..` out
+        path, folder = (Path(os.path.abspath(each)) for each in (args.spec, args.specs or "."))  # noqa: PTH100 - it resolves `..` and keeps links
         spec = SpecFolder(folder if args.specs else path.parent).load(path)
         task = cast("CustomerIOSyncOperator", build_dag(spec).get_task("sync"))
         variables = {
@@ -112,29 +114,29 @@ def preview(args: Namespace) -> None:
             "json": VariableAccessor(deserialize_json=True),
         }
         task.render_template_fields({"params": {}, "var": variables})
-        seen = task.preview()
+        previews = task.preview()
     except (SyncError, AirflowException) as error:
         raise SystemExit(str(error)) from None
-    for query in seen:
-        show(query, _out)
-    if any(query.problem for query in seen):
+    for query in previews:
+        print_preview(query, _out)
+    if any(query.problem for query in previews):
         raise SystemExit(1)
 
 
 def pools(args: Namespace) -> None:
-    """Create the pools that the specs in a folder need; broken specs are reported and left out."""
+    """Create the pools that the specs in a folder need. Broken specs are reported and skipped."""
     from airflow_provider_cio.state.pools import create_pools
 
-    specs, faults, _ = _load(args.directory)
-    for fault in faults:
-        _err.print(str(fault), style="red", markup=False)
+    specs, problems, _ = _load(args.directory)
+    for problem in problems:
+        _err.print(str(problem), style="red", markup=False)
     created = create_pools({pool_name(spec.workspace) for spec in specs.values()})
-    _out.print("\n".join(f"created {name}" for name in created) or "every pool is there")
+    _out.print("\n".join(f"created {name}" for name in created) or "all pools exist already")
 
 
-def schema(args: Namespace) -> None:  # noqa: ARG001 - Airflow passes it
+def schema(args: Namespace) -> None:  # noqa: ARG001 - part of Airflow's interface
     """Print the JSON Schema of specs."""
-    print(json_schema(), end="")  # noqa: T201 - for a file, not for a terminal
+    print(json_schema(), end="")  # noqa: T201 - for a file
 
 
 def reset(args: Namespace) -> None:
@@ -144,10 +146,10 @@ def reset(args: Namespace) -> None:
     key = last_sync_time_key(args.workspace, args.sync)
     if Variable.get(key, default_var=None) is None:  # noqa: AIR311
         raise SystemExit(
-            f"There is no Variable {key}: the sync has not Completed yet, or its name is another."
+            f"The Variable {key} does not exist: the sync has not Completed yet, or its name is wrong."
         )
     Variable.set(key, "0", description=LAST_SYNC_TIME_DESCRIPTION)  # noqa: AIR311
-    _out.print(f"{key} is 0 now")
+    _out.print(f"{key} is now 0: the next run sends every row")
 
 
 def emulator(args: Namespace) -> None:
@@ -158,7 +160,7 @@ def emulator(args: Namespace) -> None:
 
 
 def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[SpecProblem], list[SpecProblem]]:
-    """Load every spec in a folder, or one; list every mistake once, also those that only a DAG shows."""
+    """Load one spec, or all specs in a folder, with all problems. Building the DAGs finds some of them."""
     from airflow_provider_cio.dag_factory import build_dag
 
     path = Path(directory)
@@ -166,7 +168,9 @@ def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[SpecProblem], list
     paths = folder.paths() if path.is_dir() else [path]
     if not paths or not path.exists():
         missing = (
-            f"There is no .yaml file in {path}" if path.exists() else f"There is no folder or file {path}"
+            f"{path} has no .yaml file"
+            if path.exists()
+            else f"{path} does not exist: give a folder or a file"
         )
         _err.print(missing, style="red", markup=False)
         raise SystemExit(2)
@@ -174,12 +178,12 @@ def _load(directory: str) -> tuple[dict[Path, SyncSpec], list[SpecProblem], list
     for each, spec in [*specs.items()]:
         try:
             build_dag(spec)
-        except Exception as refusal:  # noqa: BLE001 - such as a URI that Airflow does not take
+        except Exception as refusal:  # noqa: BLE001 - such as a URI that Airflow refuses
             errors[each] = refusal
             del specs[each]
-    faults: set[SpecProblem] = set()
+    problems: set[SpecProblem] = set()
     for broken, error in errors.items():
-        others = [SpecProblem(broken, 1, 1, unexpected(error))]
-        faults.update(error.faults if isinstance(error, SpecError) else others)
+        others = [SpecProblem(broken, 1, 1, describe_unexpected(error))]
+        problems.update(error.problems if isinstance(error, SpecError) else others)
     warnings = {warning for each in specs for warning in folder.advice(each)}
-    return specs, sorted(faults), sorted(warnings)
+    return specs, sorted(problems), sorted(warnings)

@@ -1,4 +1,4 @@
-"""The commands and their arguments; imported at every call of ``airflow``, so it imports next to nothing."""
+"""The commands and their arguments. Every call of ``airflow`` imports this, so it imports very little."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _FORMAT = Arg(
     ("--format",),
     choices=("text", "json", "github"),
     default="text",
-    help="How to list mistakes: for people, for programs, or as annotations of GitHub Actions",
+    help="The format of the result: for people, for programs, or as annotations of GitHub Actions",
 )
-_SHOW = Arg(("--show",), action="store_true", help="Print what each spec becomes, with its defaults")
+_SHOW = Arg(("--show",), action="store_true", help="Print each spec with its defaults")
 _SPECS = Arg(
     ("--specs",),
     metavar="DIR",
-    help="The folder that the factory is given, when a defaults.yaml lies above the spec's own folder",
+    help="The folder that build_dags reads, if a defaults.yaml above the folder of the spec applies",
 )
 _SPEC = Arg(("spec",), metavar="SPEC", help="The file of the spec")
-_WORKSPACE = Arg(("workspace",), help="The workspace's name")
-_SYNC = Arg(("sync",), help="The sync's name")
+_WORKSPACE = Arg(("workspace",), help="The name of the workspace")
+_SYNC = Arg(("sync",), help="The name of the sync")
 
 
 class _EmulatorArguments(Arg):
-    """All flags of the emulator, from the one place that defines them; Airflow sorts them by the first."""
+    """All flags of the emulator, from the module that defines them. Airflow sorts them by the first one."""
 
     def __init__(self) -> None:
         super().__init__(("--host",))  # type: ignore[no-untyped-call]
 
     def add_to_parser(self, parser: ArgumentParser) -> None:
-        """Add them."""
+        """Add the flags to a parser."""
         add_arguments(parser)
 
 
@@ -46,23 +46,23 @@ def _lazy(command: str) -> Callable[..., Any]:
 
 
 def get_customerio_cli_commands() -> list[GroupCommand]:
-    """Describe the command group to Airflow."""
+    """Return the command group for Airflow."""
     commands = (
         ActionCommand(
             name="validate",
-            help="Check specs: exit 1 and name every mistake by file and line, exit 2 when there are none",
+            help="Check specs, and list every mistake with its file and line",
             func=_lazy("validate"),
             args=(_DIRECTORY, _FORMAT, _SHOW),
         ),
         ActionCommand(
             name="preview",
-            help="Show the first rows of a spec's queries, and what would be sent and refused; sends nothing",
+            help="Print the first rows of a spec's queries, and what would be sent or refused. Sends nothing",
             func=_lazy("preview"),
             args=(_SPEC, _SPECS),
         ),
         ActionCommand(
             name="pools",
-            help="Create the pools that the workspaces of specs need",
+            help="Create the pools that the workspaces of the specs need",
             func=_lazy("pools"),
             args=(_DIRECTORY,),
         ),

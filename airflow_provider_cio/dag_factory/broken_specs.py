@@ -1,4 +1,4 @@
-"""The DAG of a spec that cannot be used: it shows what is wrong, and fails when it is triggered."""
+"""The DAG of a spec that cannot be used. It displays what is wrong, and fails when it is triggered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-#: Every DAG of the factory has it.
+#: The tag of every DAG of the factory.
 CUSTOMERIO_TAG = "customerio"
 SPEC_ERROR_TAG = "spec-error"
 _SPEC_ERROR_ID = "customerio_spec_error"
@@ -28,7 +28,7 @@ _LONGEST_ID = 250
 
 
 class _BrokenSpecOperator(BaseOperator):
-    """Fails with what is wrong with a spec.
+    """Fails with the mistakes of a spec.
 
     Args:
         error: The message.
@@ -38,14 +38,14 @@ class _BrokenSpecOperator(BaseOperator):
         super().__init__(**kwargs)
         self.error = error
 
-    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow passes it
-        """Fail."""
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - part of Airflow's interface
+        """Fail with the message."""
         raise AirflowFailException(self.error)
 
 
 def broken_dag(name: str, error: str) -> DAG:
-    """Build a DAG that keeps a broken spec in sight."""
-    what_to_do = "**This spec cannot be used.** Correct it, and its DAG comes back."
+    """Build the DAG of a broken spec."""
+    what_to_do = "**This spec cannot be used.** Correct it, and its DAG appears again."
     dag = DAG(
         name,
         schedule=None,
@@ -58,7 +58,13 @@ def broken_dag(name: str, error: str) -> DAG:
 
 
 def broken_dag_id(names: tuple[str, str] | None, path: Path, taken: Container[str]) -> str:
-    """Name the DAG of a broken spec: as it says itself, else by its file, else by a hash of that."""
+    """Return the id of the DAG of a broken spec: from its names, its path, or a hash of its path.
+
+    Args:
+        names: The workspace and the name of the spec, if they can be read.
+        path: The file of the spec, relative to the folder.
+        taken: The ids of other DAGs.
+    """
     by_file = re.sub(r"[^A-Za-z0-9_.-]", ".", str(path.with_suffix("")))
     digest = hashlib.sha256(os.fsencode(path)).hexdigest()
     ids = [dag_id(*names)] if names else []

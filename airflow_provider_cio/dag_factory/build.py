@@ -29,7 +29,7 @@ from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.operators.queries import QUERY_ARGUMENTS
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 from airflow_provider_cio.specs import SpecFolder
-from airflow_provider_cio.specs.problems import SpecError, printable, unexpected
+from airflow_provider_cio.specs.problems import SpecError, describe_unexpected, printable
 from airflow_provider_cio.state.names import pool_name
 
 if TYPE_CHECKING:
@@ -40,14 +40,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SWITCHES = {
+#: The params with which a person triggers a run: title and description.
+_PARAMS = {
     "full_refresh": (
         "Full refresh",
-        "Run once with last sync time 0, so that every row is sent again.",
+        "Use the last sync time 0 for this run, so that every row is sent again.",
     ),
     "dry_run": (
         "Dry run",
-        "Read and check every row, but send nothing and leave the last sync time where it is.",
+        "Read and check every row, but send nothing and keep the last sync time.",
     ),
 }
 
@@ -59,23 +60,25 @@ _RUN_TYPES = [run_type.value for run_type in DagRunType if run_type is not DagRu
 def build_dags(folder: Path) -> dict[str, DAG]:
     """Build a DAG for every spec in a folder.
 
-    A spec that cannot be used becomes a DAG tagged ``spec-error`` that tells why; other DAGs are not touched.
-    In a worker only the DAG that is about to run is built, and only its spec is read.
+    A spec that cannot be used becomes a DAG with the tag ``spec-error``, which displays the mistakes. It does
+    not affect other DAGs. A worker builds only the DAG that it is about to run, and reads only its spec.
 
     Args:
-        folder: Where the specs are; folders in it are searched, too.
+        folder: The folder with the specs. The folders in it are searched too.
 
     Returns:
-        DAGs by their id, for ``globals().update``.
+        The DAGs by their ids, for ``globals().update``.
 
     Raises:
-        ConfigurationError: There is no such folder; Airflow shows it as an import error.
+        ConfigurationError: The folder does not exist. Airflow displays this as an import error.
     """
     if not folder.is_dir():
-        raise ConfigurationError(f"There is no folder {folder}: give build_dags the one with the specs")
+        raise ConfigurationError(
+            f"The folder {folder} does not exist: give build_dags the folder with the specs"
+        )
     specs = SpecFolder(folder)
     if wanted := get_parsing_context().dag_id:
-        for paths in _likely(specs, wanted):
+        for paths in _likely_paths(specs, wanted):
             found = _build_dags(specs, paths).get(wanted)
             if found and SPEC_ERROR_TAG not in found.tags:
                 return {wanted: found}
@@ -119,36 +122,39 @@ def build_dag(spec: SyncSpec) -> DAG:
         on_failure_callback=[notifier.make() for notifier in spec.on_failure],
         on_skipped_callback=[notifier.make() for notifier in spec.on_skipped],
     )
-    # Given to the DAG last: earlier, Airflow would validate and copy them, which costs more than all else.
-    for name, (title, description) in _SWITCHES.items():
+    # Added last. Earlier, Airflow would validate and copy the params, which takes longer than the rest.
+    for name, (title, description) in _PARAMS.items():
         dag.params[name] = Param(default=False, type="boolean", title=title, description=description)
     return dag
 
 
-def _likely(specs: SpecFolder, wanted: str) -> Iterator[list[Path]]:
-    """Guess which files make a DAG: those that are named like its sync, then those that say its name."""
-    paths, sync = specs.paths(), wanted.rpartition(".")[2]
-    yield [path for path in paths if path.stem == sync]
-    says_it = re.compile(rf"^name:.*\b{sync}\b", re.MULTILINE).search
-    yield [path for path in paths if says_it(specs.text(path))]
+def _likely_paths(specs: SpecFolder, wanted: str) -> Iterator[list[Path]]:
+    """Yield the files that may define a DAG: first those named like its sync, then those with its name."""
+    paths, sync_name = specs.paths(), wanted.rpartition(".")[2]
+    yield [path for path in paths if path.stem == sync_name]
+    has_name = re.compile(rf"^name:.*\b{sync_name}\b", re.MULTILINE).search
+    yield [path for path in paths if has_name(specs.text(path))]
 
 
 def _build_dags(specs: SpecFolder, paths: Sequence[Path]) -> dict[str, DAG]:
-    """Build the DAGs of some specs; a broken one takes no id from one that works."""
+    """Build the DAGs of some specs. A broken spec never takes the id of a valid one."""
     dags: dict[str, DAG] = {}
     loaded, errors = specs.load_all(paths)
     for path, spec in loaded.items():
         try:
             dags[spec.dag_id] = build_dag(spec)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one spec, the others shall run
+        except Exception as error:  # noqa: BLE001 - one broken spec must not stop the others
             errors[path] = error
-    for path, fault in errors.items():
+    for path, found in errors.items():
         message = (
-            str(fault) if isinstance(fault, SpecError) else f"{printable(str(path))}: {unexpected(fault)}"
+            str(found)
+            if isinstance(found, SpecError)
+            else f"{printable(str(path))}: {describe_unexpected(found)}"
         )
         if specs.root.is_absolute():
-            message = message.replace(f"{specs.root.parent}/", "")  # the path of a checkout is noise
-        if not get_parsing_context().dag_id:  # the run of one DAG has nothing to say of others
+            # Strip the checkout path: it is noise in an error message.
+            message = message.replace(f"{specs.root.parent}/", "")
+        if not get_parsing_context().dag_id:  # a worker logs only the errors of its own DAG
             log.error("%s", message)
         broken = broken_dag(broken_dag_id(specs.names(path), path.relative_to(specs.root), dags), message)
         dags[broken.dag_id] = broken

@@ -1,19 +1,19 @@
-"""What Airflow shows about the DAG of a sync: a sentence, and its spec."""
+"""The documentation of a DAG: a sentence, and the effective spec."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from airflow_provider_cio.specs.effective import spec_text
-from airflow_provider_cio.specs.model import duration_text
+from airflow_provider_cio.specs.effective import effective_yaml
+from airflow_provider_cio.specs.fields import duration_text
 
 if TYPE_CHECKING:
     from airflow_provider_cio.specs.model import SyncSpec
 
 
 def documentation(spec: SyncSpec) -> str:
-    """Say in a sentence what a sync does, then show its spec as it is after its defaults."""
+    """Return what a sync does, in a sentence, and its spec with the defaults, as Markdown."""
     parts = {"people": spec.people, "objects": spec.objects, "relationships": spec.relationships}
     what = " and ".join(name for name, part in parts.items() if part)
     segment = spec.people.segment if spec.people else None
@@ -22,19 +22,19 @@ def documentation(spec: SyncSpec) -> str:
         f"{_when(spec)}, imports {what} from {_code(spec.postgres_conn_id)} into the workspace"
         f" **{spec.workspace}**{into}."
     )
-    # A quote ends where it ends, whatever Markdown it holds.
+    # In a quote, Markdown of the description cannot affect what follows.
     description = "\n".join(f"> {line}" for line in spec.description.strip().splitlines())
-    return "\n\n".join(filter(None, (description, sentence, fenced("yaml", spec_text(spec)))))
+    return "\n\n".join(filter(None, (description, sentence, fenced("yaml", effective_yaml(spec)))))
 
 
 def fenced(language: str, text: str) -> str:
-    """Show a text as it is: the fence is longer than every row of backticks in it."""
+    """Quote a text unchanged. The fence is longer than every sequence of backticks in the text."""
     fence = "`" * max(3, _longest_ticks(text) + 1)
     return f"{fence}{language}\n{text.strip()}\n{fence}"
 
 
 def _code(text: str) -> str:
-    """Show a word of a spec in a sentence."""
+    """Quote a word of a spec in a sentence."""
     text = " ".join(text.split())
     ticks = "`" * (_longest_ticks(text) + 1)
     space = " " if "`" in text else ""
@@ -47,9 +47,9 @@ def _longest_ticks(text: str) -> int:
 
 def _when(spec: SyncSpec) -> str:
     if not spec.schedule:
-        return "When somebody triggers it"
+        return "When a person triggers it"
     if spec.schedule.assets:
-        return f"When {' and '.join(map(_code, spec.schedule.assets))} were updated"
+        return f"When {' and '.join(map(_code, spec.schedule.assets))} have been updated"
     if spec.schedule.every:
         return f"Every {duration_text(spec.schedule.every)}"
     return f"At `{spec.schedule.cron}` ({spec.timezone})"

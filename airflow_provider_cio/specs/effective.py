@@ -1,4 +1,7 @@
-"""A spec as it is after its defaults, and what it becomes in Airflow: made of its values, not of its text."""
+"""The effective spec, with its defaults, as YAML that can be displayed.
+
+It is built from the parsed values and not from the text of the file, so no spelling can reveal a secret.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,21 @@ if TYPE_CHECKING:
     from airflow_provider_cio.specs.model import SyncSpec
 
 _FIRST = ("name", "description", "workspace")
-#: What `query` has the text of, and what may hold a token.
+#: Left out: `query_file`, whose text is in `query`, and arguments of notifiers, which can be tokens.
 _LEFT_OUT: dict[str, Any] = {
     **{key: {"query_file": True} for key in ("people", "objects", "relationships")},
     **{key: {"__all__": {"arguments": True}} for key in ("on_success", "on_failure", "on_skipped")},
 }
-#: What a text may begin with, and what it may not hold, to be the same text in YAML without quotes.
+#: How a text must begin, and what it must not contain, to be the same text in YAML without quotes.
 _BEGINS_PLAIN = re.compile(r"[A-Za-z_]|[0-9]+ [a-z]").match
 _NEEDS_QUOTES = re.compile(r":(?:\s|$)|\s#|\s$").search
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
-#: What JSON and YAML escape differently, and what ends a line in YAML: written as escapes.
+#: Characters that JSON and YAML escape differently, and the ends of lines in YAML.
 _ESCAPED = re.compile("[\x7f-\xa0\u2028\u2029\ufeff]")
 
 
-def spec_text(spec: SyncSpec) -> str:
-    """Write a spec as YAML with all of its values, below the names by which one finds it in Airflow."""
+def effective_yaml(spec: SyncSpec) -> str:
+    """Write a spec as YAML with all its values, below comments with its names in Airflow."""
     names = [
         f"# DAG {spec.dag_id}, pool {pool_name(spec.workspace)}",
         f"# Variable {last_sync_time_key(spec.workspace, spec.name)}",
@@ -37,12 +40,12 @@ def spec_text(spec: SyncSpec) -> str:
     ]
     values = spec.model_dump(mode="json", exclude_none=True, exclude=_LEFT_OUT)
     values["customerio_conn_id"] = spec.connection
-    said = {key: values[key] for key in (*_FIRST, *values) if values[key] not in ("", [], {})}
-    return "\n".join([*names, *_mapping(said, "")]) + "\n"
+    set_values = {key: values[key] for key in (*_FIRST, *values) if values[key] not in ("", [], {})}
+    return "\n".join([*names, *_mapping(set_values, "")]) + "\n"
 
 
 def _mapping(values: dict[str, Any], indent: str) -> Iterator[str]:
-    """Write a mapping as lines. PyYAML would take ten times as long, at every parse of every spec."""
+    """Yield the lines of a mapping. PyYAML would take ten times as long, at every parse of every spec."""
     for key, value in values.items():
         name = f"{indent}{_line(key)}"
         if isinstance(value, dict) and value:
@@ -61,21 +64,21 @@ def _mapping(values: dict[str, Any], indent: str) -> Iterator[str]:
 
 
 def _text(value: Any, indent: str) -> str:
-    """Write a scalar: a query as people do, line by line."""
+    """Write a scalar. A text of several lines becomes a block."""
     if not isinstance(value, str):
         return json.dumps(value)
     lines = value.split("\n")
     if len(lines) > 1 and lines[0][:1] not in ("", " ") and all(map(str.isprintable, lines)):
         end = value[len(value.rstrip("\n")) :]
         sign = {"": "|-", "\n": "|"}.get(end, "|+")
-        shown = value.removesuffix("\n").split("\n")
-        return f"{sign}\n" + "\n".join(f"{indent}  {line}" if line else "" for line in shown)
+        block = value.removesuffix("\n").split("\n")
+        return f"{sign}\n" + "\n".join(f"{indent}  {line}" if line else "" for line in block)
     return _line(value)
 
 
-@lru_cache(maxsize=1024)  # keys, and what many specs have in common
+@lru_cache(maxsize=1024)  # keys, and values that many specs share
 def _line(value: str) -> str:
-    """Write a text in one line."""
+    """Write a text on one line, in quotes where YAML needs them."""
     plain = value.isprintable() and _BEGINS_PLAIN(value) and not _NEEDS_QUOTES(value)
     if plain and value.lower() not in _WORDS:
         return value

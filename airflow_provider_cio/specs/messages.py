@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, at its place in the file and in the words of a spec."""
+"""What pydantic finds wrong with a spec, with its position in the file and in plain words."""
 
 from __future__ import annotations
 
@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
-from airflow_provider_cio.settings import NAME_PATTERN, OBJECT_TYPE_ID_PATTERN
 from airflow_provider_cio.specs.document import NOTIFIERS
-from airflow_provider_cio.specs.problems import cut, did_you_mean
+from airflow_provider_cio.specs.fields import PATTERN_MESSAGES
+from airflow_provider_cio.specs.problems import MAX_PROBLEMS, closest, cut, did_you_mean, not_listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
     from airflow_provider_cio.specs.document import Document, Keys
     from airflow_provider_cio.specs.problems import SpecProblem
 
-#: What a text may look like, by the pattern that says it to machines.
-_PATTERNS = {
-    NAME_PATTERN: "may only have the letters a to z, digits and _",
-    r"^[^\x00]*$": "may not have the character NUL",
-    OBJECT_TYPE_ID_PATTERN: 'is the number of a type in Customer.io, as text, such as "1"',
-}
-_KINDS = {
+_TYPES = {
     "string_type": "a text",
     "int_type": "a whole number",
     "bool_type": "true or false",
@@ -35,16 +30,16 @@ _KINDS = {
     "dict_type": "a mapping",
     "tuple_type": "a list",
 }
-#: Kinds whose words in pydantic quote a limit and not the value.
-_BOUNDS = (
+#: Kinds of errors whose text in pydantic quotes a limit, and never the value.
+_LIMITS = (
     "greater_than_equal",
     "less_than_equal",
     "date_type",
     "date_parsing",
     "date_from_datetime_parsing",
 )
-#: Keys that people look for in the wrong place.
-_ELSEWHERE = {
+#: Keys that are often written at the top level, and where they belong.
+_MISPLACED = {
     "every": "belongs under schedule, as in schedule: {every: 30 minutes}",
     "cron": 'is the value of schedule, as in schedule: "*/30 * * * *"',
     "assets": "belongs under schedule, as in schedule: {assets: [...]}",
@@ -53,58 +48,77 @@ _ELSEWHERE = {
     "identify_by": "belongs under people or relationships",
     "object_type_id": "belongs under objects or relationships",
 }
+#: Keys of a spec that `defaults.yaml` cannot have.
+_OF_EACH_SPEC = ("name", "description", "people", "objects", "relationships")
+_YAML_TYPES: dict[type, str] = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    dt.date: "a date",
+    dt.datetime: "a time",
+}
 
 
-def problem_of(error: ErrorDetails, documents: Sequence[Document], model: type[BaseModel]) -> SpecProblem:
-    """Turn an error of pydantic into a fault.
+def problems_of(
+    error: ValidationError, documents: Sequence[Document], model: type[BaseModel]
+) -> list[SpecProblem]:
+    """Turn an error of pydantic into problems. Of very many, only the first are listed.
 
     Args:
-        error: One error.
-        documents: The spec and the defaults that it was made of, the nearest first.
-        model: What they should be.
+        error: The error.
+        documents: The spec and its defaults, the nearest first.
+        model: The model of the spec or of the defaults.
     """
+    errors = error.errors(include_url=False)
+    found = [_problem(each, documents, model) for each in errors[:MAX_PROBLEMS]]
+    if more := len(errors) - len(found):
+        found.append(not_listed(documents[0].path, more))
+    return found
+
+
+def _problem(error: ErrorDetails, documents: Sequence[Document], model: type[BaseModel]) -> SpecProblem:
     location = error["loc"]
     document = next((each for each in documents if location and location[0] in each.content), documents[0])
-    whole = not location or error["type"] in ("missing", "extra_forbidden")
-    place = document.key(location) if whole else document.value(location)
-    return document.fault(place, _message(error, document, model))
+    about_key = not location or error["type"] in ("missing", "extra_forbidden")
+    position = document.key(location) if about_key else document.value(location)
+    return document.problem(position, _message(error, document, model))
 
 
-def _message(error: ErrorDetails, document: Document, model: type[BaseModel]) -> str:  # noqa: C901 - one case a kind
+def _message(error: ErrorDetails, document: Document, model: type[BaseModel]) -> str:  # noqa: C901 - one case for each kind of error
     location, context = error["loc"], error.get("ctx", {})
-    where = _where(location, document.content)
+    key = _written_key(location, document.content)
     match error["type"]:
         case "missing":
-            said = "is missing: give query or query_file" if location[-1] == "query" else "is missing"
+            problem = "is missing: give query or query_file" if location[-1] == "query" else "is missing"
         case "extra_forbidden":
-            where, said = _unknown_key(location, model)
+            return _unknown_key(location, model)
         case "literal_error":
             allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             given = error["input"] if isinstance(error["input"], str) else document.written(location)
-            said = f"cannot be {cut(given) or 'this'}: {did_you_mean(given, allowed)}"
+            problem = f"cannot be {cut(given) or 'this'}: {did_you_mean(given, allowed)}"
         case "string_pattern_mismatch":
-            said = _PATTERNS[context["pattern"]]
+            problem = PATTERN_MESSAGES[context["pattern"]]
         case "value_error":
-            return f"{where}: {context['error']}" if where else str(context["error"])
+            return f"{key}: {context['error']}" if key else str(context["error"])
         case "string_too_short":
-            said = "is empty"
+            problem = "is empty"
         case "string_too_long":
-            said = f"is longer than {context['max_length']} characters"
+            problem = f"is longer than {context['max_length']} characters"
         case "too_long":
-            said = f"has more than {context['max_length']} entries"
+            problem = f"has more than {context['max_length']} entries"
         case "date_from_datetime_inexact":
-            said = "has to be a day, without a time"
-        case kind if kind in _KINDS:
-            said = f"has to be {_KINDS[kind]}{_instead(error, document)}"
-        case kind if kind in _BOUNDS:
-            said = error["msg"].replace("Input should", "has to").replace("should", "has to")
-        case _:  # pydantic's own words may quote what the spec says
-            said = "has a value of the wrong kind"
-    return f"{where} {said}"
+            problem = "must be a day, without a time"
+        case kind if kind in _TYPES:
+            problem = f"must be {_TYPES[kind]}{_yaml_explanation(error, document)}"
+        case kind if kind in _LIMITS:
+            problem = error["msg"].replace("Input should", "must").replace("should", "must")
+        case _:  # pydantic's own text can quote a value
+            problem = "has a value of the wrong type"
+    return f"{key} {problem}"
 
 
-def _where(location: tuple[int | str, ...], content: Any) -> str:
-    """Name a place as the file has it: a text may be short for a mapping."""
+def _written_key(location: tuple[int | str, ...], content: Any) -> str:
+    """Return the key as the file has it, where a text can stand for a whole mapping."""
     for depth, step in enumerate(location):
         if not isinstance(content, (dict, list)):
             return _dotted(location[:depth])
@@ -116,46 +130,37 @@ def _dotted(location: Sequence[int | str]) -> str:
     return ".".join(cut(str(step)) or "''" for step in location)
 
 
-def _unknown_key(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[str, str]:
-    """Name a key that is not known, and say what may be meant; a notifier's may be a secret out of place."""
-    parents = location[:-1]
-    hint = _meant(location, model)
-    if location[0] in NOTIFIERS and "mean" not in hint:
-        return _dotted(parents), f"has a key that is not known: {hint.partition(': ')[2]}"
-    return _dotted(location), f"is no key {hint}"
+def _unknown_key(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    """Write the message for an unknown key.
 
-
-def _meant(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
+    A key of a notifier that is similar to no other is not quoted: it can be a secret in the wrong position.
+    """
     *parents, last = location
-    holder = _model_at(parents, model)
-    allowed = list(holder.model_fields)
-    hint = did_you_mean(str(last), allowed)
-    if "mean" not in hint and not parents and last in _ELSEWHERE:
-        return f"here: it {_ELSEWHERE[str(last)]}"
-    if parents:
-        return f"of {_dotted(parents)}: {hint}"
-    if "name" in allowed:
-        return f"of a spec: {hint}"
-    if last in ("name", "description", "people", "objects", "relationships"):
-        return "of defaults: every spec has its own"
-    return f"of defaults: {hint}"
+    allowed = list(_model_at(parents, model).model_fields)
+    if location[0] in NOTIFIERS and not closest(str(last), allowed):
+        return f"{_dotted(parents)} has an unknown key: {did_you_mean(str(last), allowed)}"
+    key = _dotted(location)
+    if not parents and not closest(str(last), allowed) and last in _MISPLACED:
+        return f"{key} is not a top-level key: it {_MISPLACED[str(last)]}"
+    if not parents and "name" not in allowed and last in _OF_EACH_SPEC:
+        return f"{key} cannot be in the defaults: set it in each spec"
+    return f"unknown key {key}: {did_you_mean(str(last), allowed)}"
 
 
-def _instead(error: ErrorDetails, document: Document) -> str:
-    """Say what YAML makes of a text without quotes."""
+def _yaml_explanation(error: ErrorDetails, document: Document) -> str:
+    """Explain what YAML makes of a text without quotes."""
     value, written = error["input"], document.written(error["loc"])
     if value is None:
         return ", and is empty"
     if error["type"] != "string_type" or not written or error["loc"][0] in NOTIFIERS:
         return ""
-    names = {bool: "a boolean", int: "a number", float: "a number", dt.date: "a date", dt.datetime: "a time"}
-    name = names.get(type(value))
-    shown = value if error["loc"][-1] == "object_type_id" else cut(written)
-    return f': {cut(written)} without quotes is {name} in YAML, so write "{shown}"' if name else ""
+    name = _YAML_TYPES.get(type(value))
+    quoted = value if error["loc"][-1] == "object_type_id" else cut(written)
+    return f': {cut(written)} without quotes is {name} in YAML, so write "{quoted}"' if name else ""
 
 
 def known_keys(model: type[BaseModel]) -> Keys:
-    """List the keys that a model knows, other than those of notifiers; a mapping's own keys below them."""
+    """Return the keys of a model, each with the keys of its mapping. Keys of notifiers are left out."""
     return {
         name: next((known_keys(inner) for inner in _models(field.annotation)), None)
         for name, field in model.model_fields.items()
@@ -164,15 +169,15 @@ def known_keys(model: type[BaseModel]) -> Keys:
 
 
 def _model_at(parents: Sequence[int | str], model: type[BaseModel]) -> type[BaseModel]:
-    """Find the model that the keys at a place belong to."""
+    """Return the model to which the keys below these parents belong."""
     for step in parents:
         if isinstance(step, str):
             model = next(_models(model.model_fields[step].annotation))
     return model
 
 
-def _models(annotation: Any) -> Any:
-    """Find the models within a type such as `tuple[Notifier, ...] | None`."""
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models in a type such as `tuple[Notifier, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):

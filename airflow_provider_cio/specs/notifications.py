@@ -1,4 +1,4 @@
-"""Airflow's notifiers, by import path; a mistake shows when a spec is read, not when a run has failed."""
+"""Airflow's notifiers, by import path. Mistakes are found when a spec is read, and not when a run fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_cio.specs.problems import cut, did_you_mean
+from airflow_provider_cio.specs.problems import closest, cut, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,57 +18,61 @@ _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII).fullmatch
 
 
 def make_notifier(path: str, arguments: Mapping[str, Any]) -> BaseNotifier:
-    """Make a notifier.
+    """Create a notifier.
 
-    What its module and its class say when they fail is not repeated, since it may quote an argument.
+    The text of an error of its module or class is not repeated, because it can quote an argument.
 
     Args:
-        path: Where its class is, such as ``airflow.providers.smtp.notifications.smtp.SmtpNotifier``.
-        arguments: What it is given.
+        path: The import path of its class, such as
+            ``airflow.providers.smtp.notifications.smtp.SmtpNotifier``.
+        arguments: Its arguments.
 
     Raises:
-        ValueError: There is no such notifier, or it does not take these arguments.
+        ValueError: The notifier does not exist, or refuses these arguments.
     """
-    notifier = _notifier_class(path)
+    notifier_class = _notifier_class(path)
     name = cut(path.rpartition(".")[2])
     try:
-        wrong = _wrong_arguments(notifier, arguments)
-        made = None if wrong else notifier(**arguments)
-    except BaseException as error:  # noqa: BLE001 - whatever ends it
-        _let_through(error)
+        problem = _argument_problem(notifier_class, arguments)
+        notifier = None if problem else notifier_class(**arguments)
+    except BaseException as error:  # noqa: BLE001 - a notifier can raise anything, SystemExit too
+        _reraise_interrupt(error)
         raise ValueError(f"{name} refuses these arguments: {type(error).__name__}") from None
-    if wrong or not made:
-        raise ValueError(f"{name} {wrong}")
-    return made
+    if problem or not notifier:
+        raise ValueError(f"{name} {problem}")
+    return notifier
 
 
 def _notifier_class(path: str) -> type[BaseNotifier]:
-    from airflow.sdk import BaseNotifier  # noqa: PLC0415 - most specs tell nobody
+    from airflow.sdk import BaseNotifier  # noqa: PLC0415 - most specs have no notifier
 
-    if not _IMPORT_PATH(path):  # it might be a token out of place
-        raise ValueError("notifier has to be the import path of a class, such as package.module.Notifier")
+    if not _IMPORT_PATH(path):  # not quoted, because it can be a token in the wrong position
+        raise ValueError("notifier must be the import path of a class, such as package.module.Notifier")
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
         is_notifier = inspect.isclass(found) and issubclass(found, BaseNotifier)
-    except BaseException as error:  # noqa: BLE001 - whatever ends it
-        _let_through(error)
+    except BaseException as error:  # noqa: BLE001 - a module can raise anything, SystemExit too
+        _reraise_interrupt(error)
         raise ValueError(f"{cut(path)} cannot be imported: {type(error).__name__}") from None
     if not is_notifier:
         raise ValueError(f"{cut(path)} is not a notifier of Airflow")
     return cast("type[BaseNotifier]", found)
 
 
-def _let_through(error: BaseException) -> None:
-    """Raise what comes from outside: an interrupt, or the end of the time that Airflow gives a DAG file."""
-    from airflow.sdk.exceptions import AirflowTaskTimeout  # noqa: PLC0415 - the same
+def _reraise_interrupt(error: BaseException) -> None:
+    """Raise the error again if it comes from outside: Ctrl+C, or the timeout of Airflow's parser."""
+    from airflow.sdk.exceptions import AirflowTaskTimeout  # noqa: PLC0415 - as above
 
     if isinstance(error, KeyboardInterrupt | AirflowTaskTimeout):
         raise error
 
 
-def _wrong_arguments(notifier: type[BaseNotifier], arguments: Mapping[str, Any]) -> str:
-    """Say which argument is unknown or missing; one like no known name might be a value out of place."""
+def _argument_problem(notifier: type[BaseNotifier], arguments: Mapping[str, Any]) -> str:
+    """Return which argument is unknown or missing; empty if none is.
+
+    An unknown argument that is similar to no other is not quoted: it can be a value in the wrong position.
+    """
     parameters = dict(inspect.signature(notifier).parameters)
     kinds = {parameter.kind for parameter in parameters.values()}
     named = [
@@ -79,12 +83,8 @@ def _wrong_arguments(notifier: type[BaseNotifier], arguments: Mapping[str, Any])
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         for name in arguments:
             if name not in named:
-                hint = did_you_mean(name, named)
-                return (
-                    f"has no argument {name}: {hint}"
-                    if "mean" in hint
-                    else f"has an unknown argument: {hint}"
-                )
+                quoted = f"no argument {name}" if closest(name, named) else "an unknown argument"
+                return f"has {quoted}: {did_you_mean(name, named)}"
     missing = [
         name
         for name in named

@@ -1,29 +1,28 @@
-"""YAML becomes values, event by event and within bounds, so that no file costs more than its length is worth.
+"""Reads YAML event by event and within bounds, so that the cost of a file is linear in its length.
 
-PyYAML's own composer recurses in C, which ends the process where a file is nested deeply, and its merge keys
-multiply. Here nothing recurses, and whatever an alias repeats counts again.
+PyYAML's own composer recurses in C, so a deeply nested file would end the process, and its merge keys
+multiply. Nothing recurses here, and the values that an alias repeats are counted again.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import yaml
 
-from airflow_provider_cio.specs.problems import cut
+from airflow_provider_cio.specs.yaml_errors import NotYamlError, character_error, syntax_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-#: A spec is nested 6 deep; what comes after us, such as JSON encoders, recurses and ends at some hundreds.
+#: A spec is nested 6 levels deep. Later steps, such as JSON encoders, recurse and fail at some hundreds.
 MAX_DEPTH = 100
-#: Keys and values, with those that aliases repeat. A spec has fewer than 100; this many take 0.1 s.
+#: The most keys and values, including repetitions by aliases. A spec has fewer than 100; 20,000 take 0.1 s.
 MAX_NODES = 20_000
-#: The largest number or time that anything here takes has 32 characters; converting long ones is quadratic.
+#: The longest number or time. The longest that a spec needs has 32 characters, and converting is quadratic.
 _MAX_NUMBER = 100
-#: libyaml compares each with all before it. Nothing here needs one.
+#: libyaml compares each directive with all earlier ones. A spec needs none.
 _MAX_DIRECTIVES = 10
 
 _PREFIX = "tag:yaml.org,2002:"
@@ -32,45 +31,25 @@ _TEXT = _PREFIX + "str"
 _RESOLVERS = yaml.CSafeLoader.yaml_implicit_resolvers
 _COLLECTIONS = {None, "!", _PREFIX + "map", _PREFIX + "seq"}
 _MERGE = "<<"
-#: The characters that YAML may have.
-_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-#: What YAML takes for the end of a line.
-LINES = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
-
-#: An event of PyYAML, whose types say that it may have no place; each has one.
+#: An event of PyYAML. Its type stubs allow events without a position, which do not occur.
 Event: TypeAlias = Any
 
 
-class NotYamlError(Exception):
-    """A file is not YAML, or not YAML that a spec may have.
-
-    Args:
-        message: What is wrong; it never quotes the file.
-        line: Its line, from 1.
-        column: Its column, from 1.
-    """
-
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
-
-
 class Mark(NamedTuple):
-    """Where an entry of a mapping or a list is: the event of its key, in a list its own, and of its value."""
+    """The events of an entry of a mapping or a list. In a list, both are the event of the value."""
 
     key: Event
     value: Event
 
 
 class Content(NamedTuple):
-    """What a file says.
+    """The content of a file.
 
     Args:
         value: Dicts, lists and scalars.
-        marks: Where the entries of each dict and list are, by its `id`.
-        repeated: Keys that a mapping has twice, each with whether it may hold a secret.
+        marks: The marks of the entries of each dict and list, by its `id`.
+        repeated: The keys that occur twice in a mapping, each with whether it can hold a secret.
     """
 
     value: Any
@@ -80,7 +59,7 @@ class Content(NamedTuple):
 
 @dataclass(slots=True)
 class _Frame:
-    """A mapping or a list that is being read."""
+    """A mapping or a list that is not read to its end yet."""
 
     value: Any
     event: Event
@@ -93,7 +72,7 @@ class _Frame:
 
 
 class _Anchored(NamedTuple):
-    """A value that aliases may repeat; None as long as it is being read."""
+    """A value that aliases can repeat. It has the size 0 until it is read to its end."""
 
     value: Any
     size: int
@@ -104,21 +83,21 @@ def read(text: str, private: Container[str]) -> Content:
     """Read a YAML file of one document.
 
     Args:
-        text: The file.
-        private: Keys of the top level whose values are secret. Anchors there are not known elsewhere, nor
-            those from elsewhere there, so that no alias can carry a secret to where it is shown.
+        text: The text of the file.
+        private: The top-level keys whose values are secret. They share no anchors with other keys, so that no
+            alias can copy a secret into a value that is displayed.
 
     Raises:
-        NotYamlError: It is not YAML, or exceeds a bound.
+        NotYamlError: The text is not YAML, or exceeds a bound.
     """
     if text.count("\n%TAG") > _MAX_DIRECTIVES:
         raise NotYamlError(f"has more than {_MAX_DIRECTIVES} %TAG directives: a spec needs none")
     try:
         return _Reader(text, private).read()
     except yaml.MarkedYAMLError as error:
-        raise _no_yaml(error, text) from None
+        raise syntax_error(error, text) from None
     except yaml.YAMLError:
-        raise _unprintable(text) from None
+        raise character_error(text) from None
 
 
 class _Reader:
@@ -151,7 +130,7 @@ class _Reader:
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    raise _at(event, "has a second document: one file defines one sync")
+                    raise _at(event, "has a second document: put each sync into a file of its own")
         return Content(self._root, self._marks, self._repeated)
 
     def _scalar(self, event: Event) -> None:
@@ -167,10 +146,10 @@ class _Reader:
 
     def _key(self, event: Event, frame: _Frame) -> None:
         if event.anchor or event.tag not in (None, "!", _TEXT):
-            raise _at(event, "a key has to be a text, without an anchor or a tag")
+            raise _at(event, "a key must be a text, without an anchor or a tag")
         if _is_merge(event):
             if len(self._stack) == 1:
-                raise _at(event, "a spec cannot begin with << : put shared keys into defaults.yaml")
+                raise _at(event, "a spec cannot have << at the top level: put shared keys into defaults.yaml")
         elif event.value in frame.value:
             self._repeated.append((event, self._is_private()))
         frame.key = event
@@ -180,7 +159,7 @@ class _Reader:
         return top is not None and top.value in self._private
 
     def _anchors(self, frame: _Frame) -> dict[str, _Anchored]:
-        """Give the anchors that are known to the value that comes next in a mapping or list."""
+        """Return the anchors that the next value of a mapping or list can use."""
         if frame is self._stack[0] and frame.key is not None:
             return self._secret if frame.key.value in self._private else self._open
         return frame.anchors
@@ -192,7 +171,7 @@ class _Reader:
         if self._stack:
             frame = self._stack[-1]
             if frame.key is None and type(frame.value) is dict:
-                raise _at(event, "a key has to be a text, not a mapping or a list")
+                raise _at(event, "a key must be a text, not a mapping or a list")
             anchors = self._anchors(frame)
         marks = self._marks[id(value)] = {}
         if event.anchor:
@@ -200,7 +179,7 @@ class _Reader:
         self._count(event, 1)
         self._stack.append(_Frame(value, event, marks, anchors))
         if len(self._stack) > MAX_DEPTH:
-            raise _at(event, f"is nested more than {MAX_DEPTH} deep: a spec needs fewer than 10")
+            raise _at(event, f"is nested more than {MAX_DEPTH} levels deep: a spec needs fewer than 10")
 
     def _end(self) -> None:
         frame = self._stack.pop()
@@ -216,7 +195,7 @@ class _Reader:
             self._root = frame.value
 
     def _merge(self, frame: _Frame, merged: Any) -> None:
-        """Add what a merge key gives and the mapping itself does not say."""
+        """Add the entries of a merge key that the mapping does not have itself."""
         for each in merged if isinstance(merged, list) else [merged]:
             if not isinstance(each, dict):
                 raise _at(frame.event, "<< in this mapping needs a mapping, or a list of mappings")
@@ -236,13 +215,13 @@ class _Reader:
         if anchored is None:
             raise _at(
                 event,
-                "this alias has no anchor above it. Arguments of notifiers may be secret, so that they share"
-                " anchors only with other notifiers; a text that begins with * needs quotes",
+                "this alias has no anchor above it. Arguments of notifiers can be secret, so they share"
+                " anchors only with other notifiers. A text that begins with * needs quotes",
             )
         if not anchored.size:
-            raise _at(event, "this alias stands inside of what it repeats")
+            raise _at(event, "this alias is inside the value that it repeats: remove it")
         if len(self._stack) + anchored.height > MAX_DEPTH:
-            raise _at(event, f"is nested more than {MAX_DEPTH} deep by this alias")
+            raise _at(event, f"is nested more than {MAX_DEPTH} levels deep by this alias")
         self._add(event, anchored)
 
     def _add(self, event: Event, anchored: _Anchored) -> None:
@@ -279,23 +258,23 @@ class _Reader:
         tag = event.tag
         if tag is None or tag == "!":
             tag = _implicit_tag(event.value) if event.implicit[0] else None
-            if tag not in _CORE:  # in quotes, or = and <<, which have a meaning as keys only
+            if tag not in _CORE:  # in quotes, or = and <<, which have a meaning only as keys
                 return event.value
         elif tag not in _CORE:
             raise _at(event, "a tag, such as !!binary, is not allowed: write the value itself")
         if tag == _TEXT:
             return event.value
         if len(event.value) > _MAX_NUMBER:
-            raise _at(event, f"is a number of more than {_MAX_NUMBER} characters: put a text into quotes")
+            raise _at(event, f"is a number of more than {_MAX_NUMBER} characters: put quotes around a text")
         try:
             return self._parser.construct_object(yaml.ScalarNode(tag, event.value))
         except (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError, TypeError):
             kind = tag.removeprefix(_PREFIX)
-            raise _at(event, f"is not a valid {kind}: put a text into quotes") from None
+            raise _at(event, f"is not a valid {kind}: put quotes around a text") from None
 
 
 def _implicit_tag(text: str) -> str:
-    """Find what YAML takes a text without quotes for, as PyYAML does."""
+    """Return the tag that YAML gives a text without quotes."""
     for tag, matches in _RESOLVERS.get(text[:1], ()):
         if matches.match(text):
             return str(tag)
@@ -308,31 +287,3 @@ def _is_merge(key: Event) -> bool:
 
 def _at(event: Event, message: str) -> NotYamlError:
     return NotYamlError(message, event.start_mark.line + 1, event.start_mark.column + 1)
-
-
-def _no_yaml(error: Any, text: str) -> NotYamlError:
-    """Say in plain words why a file is not YAML. libyaml's own words are fixed ones and quote nothing."""
-    mark = error.problem_mark or error.context_mark
-    number, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    lines = LINES.split(text)
-    line = lines[number - 1] if number <= len(lines) else ""
-    indent = line[: len(line) - len(line.lstrip(" \t"))]
-    if "\t" in indent:
-        return NotYamlError("is indented with a tab: YAML needs spaces", number, indent.index("\t") + 1)
-    if star := re.search(r":[ \t]+\*", line):
-        message = 'a text that begins with * needs quotes, such as "*/30 * * * *"'
-        return NotYamlError(message, number, star.end())
-    if error.problem and "mapping values are not allowed" in error.problem:
-        message = 'is not YAML: a text with ": " in it needs quotes, or the line above is not finished'
-        return NotYamlError(message, number, column)
-    return NotYamlError(f"is not YAML: {cut(error.problem or 'the file cannot be read')}", number, column)
-
-
-def _unprintable(text: str) -> NotYamlError:
-    """Find the character that YAML does not allow."""
-    found = _UNPRINTABLE.search(text)
-    if not found:
-        return NotYamlError("is not YAML: its characters cannot be read")
-    lines = LINES.split(text[: found.start()])
-    message = f"has the character U+{ord(found.group()):04X}, which YAML does not allow"
-    return NotYamlError(message, len(lines), len(lines[-1]) + 1)

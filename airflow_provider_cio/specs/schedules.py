@@ -1,7 +1,7 @@
-"""When a sync runs: ``every`` so many minutes, hours or a day becomes cron, which never drifts.
+"""When a sync runs: an interval becomes cron expressions, which never drift.
 
-A run every 45 minutes cannot be said in one cron expression, since hours do not have a whole number of them;
-a day does. So whatever divides a day becomes as many expressions as that takes.
+One cron expression cannot run every 45 minutes, because 45 minutes do not divide an hour. They divide a
+day. So each interval that divides a day becomes as many expressions as it needs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_cio.specs.problems import cut
 _MINUTES_OF_HOUR = 60
 _HOURS_OF_DAY = 24
 _MINUTES_OF_DAY = _MINUTES_OF_HOUR * _HOURS_OF_DAY
-#: What Airflow knows by name; its list is checked by a test.
+#: The presets of Airflow. A test compares them with Airflow's own list.
 PRESETS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -28,19 +28,19 @@ PRESETS = {
     "@quarterly": "0 0 1 */3 *",
     "@yearly": "0 0 1 1 *",
 }
-#: Five fields. A sixth would be seconds, which Airflow takes and cron does not have.
+#: Matches five fields. Airflow also accepts a sixth one for seconds, which cron does not have.
 _CRON = re.compile(r"[0-9A-Za-z*/,#?-]+(?: [0-9A-Za-z*/,#?-]+){4}").fullmatch
 _RANDOM = re.compile(r"(?<![A-Za-z])[RrHh](?![A-Za-z])").search
-#: The leap years 2096 and 2104 are eight years apart: what does not fire in so many never does.
+#: croniter looks at the years after this one. A day that does not exist in them never comes.
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 @cache
 def checked_cron(text: str) -> str:
-    """Give a cron expression with single spaces when Airflow runs it at the times that it says.
+    """Return a cron expression with single spaces.
 
     Raises:
-        ValueError: It does not, or never fires.
+        ValueError: Airflow cannot run it, runs it at random times, or never runs it.
     """
     from airflow.exceptions import AirflowTimetableInvalid  # noqa: PLC0415 - a spec with `every` needs none
     from airflow.timetables.trigger import CronTriggerTimetable  # noqa: PLC0415
@@ -48,7 +48,7 @@ def checked_cron(text: str) -> str:
     cron = " ".join(text.split())
     if _RANDOM(cron):
         raise ValueError(
-            f"{cut(text)!r} has R or H, a time at random, which is another whenever Airflow looks: give the"
+            f"{cut(text)!r} has R or H, for which Airflow picks another random time at each parse: give the"
             " minute, or every: 1 hour with spread: true"
         )
     if not _CRON(cron) and cron not in PRESETS:
@@ -58,7 +58,9 @@ def checked_cron(text: str) -> str:
         timetable.validate()
         croniter(PRESETS.get(cron, cron), _START).get_next()
     except CroniterBadDateError:
-        raise ValueError(f"{cut(text)!r} never fires: there is no such day") from None
+        raise ValueError(
+            f"{cut(text)!r} never runs, because there is no such day: correct the day or the month"
+        ) from None
     except (AirflowTimetableInvalid, ValueError, LookupError, TypeError):
         raise ValueError(_not_cron(text)) from None
     return cron
@@ -66,19 +68,19 @@ def checked_cron(text: str) -> str:
 
 def _not_cron(text: str) -> str:
     return (
-        f'{cut(text)!r} is no cron expression: five fields, such as "*/30 * * * *" for every half hour,'
-        f" every: 30 minutes, or one of {', '.join(PRESETS)}"
+        f'{cut(text)!r} is not a valid cron expression: give five fields, such as "*/30 * * * *" for every'
+        f" half hour, every: 30 minutes, or one of {', '.join(PRESETS)}"
     )
 
 
 def divides_a_day(every: dt.timedelta) -> bool:
-    """Tell whether a day has a whole number of these, each of whole minutes."""
+    """Return whether an interval of whole minutes divides a day."""
     minutes, seconds = divmod(every.total_seconds(), _MINUTES_OF_HOUR)
     return not seconds and 0 < minutes <= _MINUTES_OF_DAY and _MINUTES_OF_DAY % minutes == 0
 
 
 def neighbours(every: dt.timedelta) -> tuple[dt.timedelta, dt.timedelta]:
-    """Give the next shorter and the next longer time that divides a day."""
+    """Return the next shorter and the next longer interval that divide a day."""
     wanted = every.total_seconds() / 60
     divisors = [minutes for minutes in range(1, _MINUTES_OF_DAY + 1) if _MINUTES_OF_DAY % minutes == 0]
     shorter = max((minutes for minutes in divisors if minutes < wanted), default=divisors[0])
@@ -87,11 +89,11 @@ def neighbours(every: dt.timedelta) -> tuple[dt.timedelta, dt.timedelta]:
 
 
 def crons_for(every: dt.timedelta, offset: int = 0) -> list[str]:
-    """Write a time that divides a day as cron expressions, from midnight on.
+    """Return the cron expressions of an interval that divides a day.
 
     Args:
-        every: The time from run to run.
-        offset: Minutes after midnight at which to start.
+        every: The interval between two runs.
+        offset: The minutes after midnight of the first run.
     """
     step = int(every.total_seconds()) // 60
     hours_by_minute: dict[int, list[int]] = defaultdict(list)
@@ -108,13 +110,13 @@ def crons_for(every: dt.timedelta, offset: int = 0) -> list[str]:
 
 
 def spread_offset(name: str, every: dt.timedelta) -> int:
-    """Give each sync a minute of its own in its interval, the same at every parse and on every machine."""
+    """Return a minute of the interval for a sync. It is the same at every parse and on every machine."""
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8]) % (int(every.total_seconds()) // 60)
 
 
 def _field(values: list[int] | tuple[int, ...], size: int) -> str:
-    """Write one field as short as cron allows."""
+    """Write one field of a cron expression, as short as possible."""
     step = values[1] - values[0] if len(values) > 1 else size
     if len(values) == 1 or size % step or list(values) != list(range(values[0], size, step)):
         return ",".join(map(str, values))

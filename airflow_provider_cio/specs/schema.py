@@ -1,4 +1,4 @@
-"""The JSON Schema of specs, for editors: they complete keys and mark mistakes while one types."""
+"""The JSON Schema of specs. Editors use it to complete keys and to mark mistakes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 
 from airflow_provider_cio.specs.model import SyncSpec
 
-#: The copy that lies in the wheel.
+#: The copy in the wheel.
 SCHEMA_FILE = Path(__file__).with_name("spec.schema.json")
 
 
 def json_schema() -> str:
-    """Write the schema as the file has it.
+    """Return the text of the schema.
 
-    What `defaults.yaml` may say is not required here: an editor does not know what stands above a spec.
+    Keys that `defaults.yaml` can set are not required, because an editor does not read the defaults of a
+    spec.
     """
     schema = SyncSpec.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

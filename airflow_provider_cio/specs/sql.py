@@ -1,4 +1,4 @@
-"""Is a query one SELECT? A pass over its words, in one direction, that knows how Postgres quotes."""
+"""Checks that a query is one SELECT, in one pass over its tokens."""
 
 from __future__ import annotations
 
@@ -6,31 +6,23 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_cio.engine.sources.postgres.lexer import Token, tokens
+from airflow_provider_cio.specs.problems import QueryProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Nearly every query is one, and nothing in it needs a second look.
+#: Nearly every query is clearly one SELECT, and needs no pass over its tokens.
 _SIMPLE = re.compile(r"\s*select\b", re.IGNORECASE)
 _NEEDS_A_LOOK = re.compile(r"[;$\\]|/\*|\b(?:into|for|insert|update|delete|merge)\b", re.IGNORECASE)
 _LIMITS = re.compile(r"\b(?:limit|offset|fetch)\b", re.IGNORECASE)
 
 _READING = ("SELECT", "VALUES", "TABLE")
-#: Statements that change data, each with the word that follows; a column may be called like the first.
+#: Statements that change data, each with the word that follows. A column can have the name of the first word.
 _WRITING = {"INSERT": "INTO", "UPDATE": "SET", "DELETE": "FROM", "MERGE": "INTO"}
 #: Functions whose arguments are separated by words such as FROM and FOR.
 _WORDY_FUNCTIONS = ("SUBSTRING", "OVERLAY", "TRIM", "EXTRACT")
 _COMBINING = ("UNION", "INTERSECT", "EXCEPT")
 _ONE_SELECT = "the query must be one SELECT"
-
-
-class SqlFault(NamedTuple):
-    """Something at a place in a query, from 1."""
-
-    line: int
-    column: int
-    length: int
-    message: str
 
 
 class _NotOneSelectError(Exception):
@@ -40,12 +32,12 @@ class _NotOneSelectError(Exception):
         self.in_any_branch = in_any_branch
 
 
-def not_one_select(sql: str, *, branches: bool = False) -> SqlFault | None:
-    """Say why a text is not exactly one statement that reads, as Postgres's cursors need it.
+def not_one_select(sql: str, *, branches: bool = False) -> QueryProblem | None:
+    """Return why a query is not exactly one SELECT; None if it is. A cursor of Postgres needs one SELECT.
 
     Args:
-        sql: The text.
-        branches: Parts of it exclude each other, so that its statements and quotes cannot be counted.
+        sql: The query, without templates.
+        branches: Whether parts of it are alternatives, so that statements and quotes cannot be counted.
     """
     quotes_are_closed = sql.count("'") % 2 == 0 and sql.count('"') % 2 == 0
     if _SIMPLE.match(sql) and quotes_are_closed and not _NEEDS_A_LOOK.search(sql):
@@ -59,13 +51,13 @@ def not_one_select(sql: str, *, branches: bool = False) -> SqlFault | None:
     return None
 
 
-def limit_of(sql: str) -> SqlFault | None:
-    """Find the first LIMIT, OFFSET or FETCH that cuts the result of a query which is one SELECT."""
+def limit_of(sql: str) -> QueryProblem | None:
+    """Return the first LIMIT, OFFSET or FETCH that limits the result of a valid query."""
     if not _LIMITS.search(sql):
         return None
     try:
         found = _scan(sql)
-    except _NotOneSelectError:  # one with branches
+    except _NotOneSelectError:  # a query with branches
         return None
     return _at(sql, found, found.text.upper()) if found else None
 
@@ -77,10 +69,10 @@ def quoted_texts(sql: str) -> Iterator[tuple[int, str]]:
             yield token.start, token.text
 
 
-def _at(sql: str, token: Token, message: str) -> SqlFault:
+def _at(sql: str, token: Token, message: str) -> QueryProblem:
     before = re.split(r"\r\n|\r|\n", sql[: token.start])
     length = len(token.text.splitlines()[0]) if token.text else 1
-    return SqlFault(len(before), len(before[-1]) + 1, length, message)
+    return QueryProblem(len(before), len(before[-1]) + 1, length, message)
 
 
 def _closed_tokens(sql: str) -> Iterator[Token]:
@@ -98,13 +90,13 @@ def _closed_tokens(sql: str) -> Iterator[Token]:
 
 
 def _scan(sql: str) -> Token | None:
-    """Go through a query once.
+    """Go through the tokens of a query once.
 
     Returns:
-        What limits its rows, if anything does.
+        The token that limits its rows, if there is one.
 
     Raises:
-        _NotOneSelectError: It is not one SELECT.
+        _NotOneSelectError: The query is not one SELECT.
     """
     scan = _Scan()
     ended = False
@@ -125,14 +117,25 @@ def _scan(sql: str) -> Token | None:
 
 
 class _Parenthesis(NamedTuple):
-    """An open parenthesis: the word before it, and whether the rows in it are the result's."""
+    """An open parenthesis.
+
+    Args:
+        before: The word before it.
+        is_result: Whether the rows in it are part of the result.
+    """
 
     before: str
     is_result: bool
 
 
 class _Scan:
-    """What has been seen of a query so far."""
+    """The state of a pass over the tokens of a query.
+
+    Attributes:
+        first: The first word; empty before it.
+        limit: The token that limits the rows of the result, if there is one.
+        parentheses: The open parentheses, the innermost last.
+    """
 
     def __init__(self) -> None:
         self.first = ""
@@ -144,12 +147,12 @@ class _Scan:
         self._writing: Token | None = None
 
     def step(self, token: Token) -> None:
-        """Look at the next word."""
+        """Process the next token."""
         word = token.text.upper() if token.kind == "word" else token.text[:1]
         if self._limiting:
-            self._judge_limit(word, token)
+            self._check_limit(word, token)
         if self._writing:
-            self._judge_writing(word)
+            self._check_writing(word)
         if word == "(" and token.kind == "sign":
             self.parentheses.append(_Parenthesis(self._previous[-1], self._opens_result()))
         elif word == ")" and token.kind == "sign":
@@ -162,7 +165,7 @@ class _Scan:
         self._previous = [*self._previous[-2:], word]
 
     def _opens_result(self) -> bool:
-        """Tell whether the parenthesis that opens here holds rows of the result."""
+        """Return whether the parenthesis that opens here holds rows of the result."""
         if not self._in_result():
             return False
         _, before, last = self._previous
@@ -177,8 +180,8 @@ class _Scan:
         if word == "WITH":
             self._with_at = len(self.parentheses)
         elif word not in _READING:
-            shown = token.text.upper()[:20] if token.kind == "word" else "something else"
-            raise _NotOneSelectError(token, f", and begins with {shown}: a sync only reads")
+            beginning = token.text.upper()[:20] if token.kind == "word" else "something else"
+            raise _NotOneSelectError(token, f", and begins with {beginning}: a sync only reads")
         self.first = word
 
     def _word(self, word: str, token: Token) -> None:
@@ -200,15 +203,15 @@ class _Scan:
             self._limiting = token
 
     def _locks(self, word: str) -> bool:
-        """Tell whether a word ends FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE."""
+        """Return whether a word ends FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE."""
         for key in (("FOR",), ("FOR", "KEY"), ("FOR", "NO", "KEY")):
             if tuple(self._previous[-len(key) :]) == key and word in ("UPDATE", "SHARE"):
                 of_function = self.parentheses and self.parentheses[-1].before in _WORDY_FUNCTIONS
                 return not of_function
         return False
 
-    def _judge_writing(self, word: str) -> None:
-        """Tell a statement from a column of its name, such as in ``AS (update int, delete text)``."""
+    def _check_writing(self, word: str) -> None:
+        """Distinguish a statement from a column with its name, as in ``AS (update int, delete text)``."""
         statement, self._writing = self._writing, None
         first = statement.text.upper() if statement else ""
         if statement and word == _WRITING[first]:
@@ -216,8 +219,8 @@ class _Scan:
         if first == "UPDATE" and word not in ("(", ")", ","):  # the name of the table
             self._writing = statement
 
-    def _judge_limit(self, word: str, token: Token) -> None:
-        """Count a limit unless it is none: LIMIT ALL, LIMIT NULL, OFFSET 0."""
+    def _check_limit(self, word: str, token: Token) -> None:
+        """Record a limit, unless it has no effect: LIMIT ALL, LIMIT NULL, OFFSET 0."""
         limiting, self._limiting = self._limiting, None
         none = (
             {"LIMIT": ("ALL", "NULL"), "OFFSET": ("NULL",)}.get(limiting.text.upper(), ()) if limiting else ()

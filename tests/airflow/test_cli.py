@@ -1,4 +1,4 @@
-"""`airflow customerio`, typed as a user types it."""
+"""The commands of `airflow customerio`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOD = "name: a\nworkspace: production\npostgres_conn_id: warehouse\npeople:\n  
 def test_validate_accepts_good_specs_and_names_file_and_line_of_a_wrong_key(
     typed: Typed, tmp_path: Path
 ) -> None:
-    """Exit status 0 and 1; nothing but the folder is needed."""
+    """The exit status is 0 or 1. The command needs nothing but the folder."""
     (tmp_path / "good.yaml").write_text(GOOD)
     done = airflow_command("customerio", "validate", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "1 spec is valid\n")
@@ -28,11 +28,11 @@ def test_validate_accepts_good_specs_and_names_file_and_line_of_a_wrong_key(
     bad.write_text(GOOD + "shedule: '* * * * *'\n")
     done = typed("customerio", "validate", str(tmp_path))
     assert done.returncode == 1
-    assert f"{bad}:6:1: shedule is no key of a spec: did you mean schedule?" in done.stderr
+    assert f"{bad}:6:1: unknown key shedule: did you mean schedule?" in done.stderr
 
 
 def test_validate_lists_the_mistakes_of_all_files(typed: Typed, tmp_path: Path) -> None:
-    """As text with the line and a caret, as annotations of GitHub Actions, or as JSON; each mistake once."""
+    """Each mistake is listed once: as text with a caret, as an annotation of GitHub Actions, or as JSON."""
     (tmp_path / "defaults.yaml").write_text("retrys: 3\n")
     (tmp_path / "a.yaml").write_text(GOOD + "nulls: drop\n")
     (tmp_path / "b.yaml").write_text(GOOD.replace("name: a", "name: b"))
@@ -42,7 +42,7 @@ def test_validate_lists_the_mistakes_of_all_files(typed: Typed, tmp_path: Path) 
         f"{tmp_path}/a.yaml:6:8: nulls cannot be drop: allowed are remove, skip\n"
         "    6 | nulls: drop\n"
         "      |        ^^^^\n"
-        f"{tmp_path}/defaults.yaml:1:1: retrys is no key of defaults: did you mean retries?\n"
+        f"{tmp_path}/defaults.yaml:1:1: unknown key retrys: did you mean retries?\n"
     )
     done = typed("customerio", "validate", str(tmp_path), "--format", "github")
     assert done.returncode == 1
@@ -51,12 +51,12 @@ def test_validate_lists_the_mistakes_of_all_files(typed: Typed, tmp_path: Path) 
         nulls
         == f"::error file={tmp_path}/a.yaml,line=6,col=8::nulls cannot be drop: allowed are remove, skip"
     )
-    assert retries.startswith(f"::error file={tmp_path}/defaults.yaml,line=1,col=1::retrys is no key")
+    assert retries.startswith(f"::error file={tmp_path}/defaults.yaml,line=1,col=1::unknown key retrys")
     done = typed("customerio", "validate", str(tmp_path), "--format", "json")
     assert done.returncode == 1
     found = json.loads(done.stdout)
     assert found["valid"] == []
-    assert [(fault["line"], fault["column"]) for fault in found["faults"]] == [(6, 8), (1, 1)]
+    assert [(problem["line"], problem["column"]) for problem in found["faults"]] == [(6, 8), (1, 1)]
 
 
 ADVISED = """\
@@ -71,8 +71,8 @@ people:
 """
 
 
-def test_validate_warns_of_what_is_probably_not_meant(typed: Typed, tmp_path: Path) -> None:
-    """A limit and a date beside the last sync time, and a name that Airflow masks; exit status 0."""
+def test_validate_warns_about_probable_mistakes(typed: Typed, tmp_path: Path) -> None:
+    """A limit or a date with the last sync time, or a name that Airflow masks, leaves the exit status 0."""
     (tmp_path / "a.yaml").write_text(ADVISED)
     (tmp_path / "b.yaml").write_text(
         ADVISED.replace("password_resets", "b").replace("{{ last_sync_time }}", "0")
@@ -82,7 +82,7 @@ def test_validate_warns_of_what_is_probably_not_meant(typed: Typed, tmp_path: Pa
     for head in (
         "a.yaml:1:7: warning: Airflow takes name for the name of a secret",
         "a.yaml:7:21: warning: a date is compared with a time of day",
-        "a.yaml:8:5: warning: LIMIT together with last_sync_time: the rows beyond it are lost",
+        "a.yaml:8:5: warning: LIMIT together with last_sync_time loses the rows beyond it",
     ):
         assert f"{tmp_path}/{head}" in done.stderr
     assert done.stderr.count("warning") == 3
@@ -93,15 +93,15 @@ def test_validate_warns_of_what_is_probably_not_meant(typed: Typed, tmp_path: Pa
     assert [(each["line"], each["column"]) for each in found["warnings"]] == [(1, 7), (7, 21), (8, 5)]
     done = typed("customerio", "validate", str(tmp_path), "--format", "github")
     assert done.returncode == 0
-    places = [(1, 7), (7, 21), (8, 5)]
+    positions = [(1, 7), (7, 21), (8, 5)]
     lines = done.stdout.splitlines()
-    assert len(lines) == len(places)
-    for line, (number, column) in zip(lines, places, strict=True):
+    assert len(lines) == len(positions)
+    for line, (number, column) in zip(lines, positions, strict=True):
         assert line.startswith(f"::warning file={tmp_path}/a.yaml,line={number},col={column}::")
 
 
 def test_validate_shows_what_specs_become(typed: Typed, tmp_path: Path) -> None:
-    """Each with its defaults."""
+    """`--show` prints each spec with its defaults."""
     (tmp_path / "defaults.yaml").write_text("owner: growth\n")
     (tmp_path / "a.yaml").write_text(GOOD)
     done = typed("customerio", "validate", str(tmp_path), "--show")
@@ -110,21 +110,21 @@ def test_validate_shows_what_specs_become(typed: Typed, tmp_path: Path) -> None:
     assert "\nowner: growth\n" in done.stdout
 
 
-def test_validate_says_so_when_there_are_no_specs(typed: Typed, tmp_path: Path) -> None:
-    """A mistyped folder is no success."""
+def test_validate_fails_without_specs(typed: Typed, tmp_path: Path) -> None:
+    """The exit status for a folder that does not exist is 2."""
     done = typed("customerio", "validate", str(tmp_path / "nowhere"))
     assert done.returncode == 2
     assert "nowhere" in done.stderr
 
 
-def test_schema_is_json_schema(typed: Typed, airflow: Airflow) -> None:  # noqa: ARG001 - an Airflow has to be there
-    """Editors get every key of a spec."""
+def test_schema_is_json_schema(typed: Typed, airflow: Airflow) -> None:  # noqa: ARG001 - the command needs Airflow
+    """It has the keys of a spec, for editors."""
     schema = json.loads(typed("customerio", "schema").stdout)
     assert {"name", "workspace", "people", "schedule"} <= set(schema["properties"])
 
 
 def test_pools_are_created_once_and_left_alone_then(typed: Typed, airflow: Airflow, tmp_path: Path) -> None:
-    """One slot for each workspace; a pool that is there stays as somebody set it."""
+    """Each workspace gets a pool of one slot. A pool that exists keeps its slots."""
     from airflow_provider_cio.state.pools import create_pools
 
     (tmp_path / "spec.yaml").write_text(GOOD.replace("production", "pooled"))
@@ -137,7 +137,7 @@ def test_pools_are_created_once_and_left_alone_then(typed: Typed, airflow: Airfl
 
 
 def test_reset_starts_a_sync_again(typed: Typed, airflow: Airflow) -> None:
-    """The last sync time becomes 0; a name that does not exist is an error."""
+    """The last sync time becomes 0. A name that does not exist is an error."""
     key = "customerio.production.again.last_sync_time"
     airflow.set_variable(key, "1795491784")
     assert typed("customerio", "reset", "production", "again").returncode == 0
@@ -145,8 +145,8 @@ def test_reset_starts_a_sync_again(typed: Typed, airflow: Airflow) -> None:
     assert typed("customerio", "reset", "production", "agian").returncode == 1
 
 
-def test_airflow_knows_the_provider() -> None:
-    """Its form, its settings and its plugin are found through the entry points."""
+def test_airflow_finds_the_provider() -> None:
+    """Airflow finds its connection form, settings and plugin through the entry points."""
     assert "airflow-provider-cio" in airflow_command("providers", "get", "airflow-provider-cio").stdout
     assert "customerio" in airflow_command("providers", "hooks").stdout
     assert "customerio" in airflow_command("plugins").stdout
@@ -156,7 +156,7 @@ def test_airflow_knows_the_provider() -> None:
 def test_preview_shows_rows_operations_and_refusals_and_sends_nothing(
     connected: Airflow, database: Database, tmp_path: Path
 ) -> None:
-    """The query is rendered with the last sync time; all columns have their types; exit status 0."""
+    """The query is rendered with the last sync time, and columns have their types. The exit status is 0."""
     database.execute("CREATE TABLE people AS SELECT n AS id, now() AS seen FROM generate_series(1, 3) n")
     connected.set_variable("customerio.production.a.last_sync_time", "2")
     query = (
@@ -174,12 +174,12 @@ def test_preview_shows_rows_operations_and_refusals_and_sends_nothing(
 
 
 def test_preview_names_what_has_to_be_renamed(
-    connected: Airflow,  # noqa: ARG001 - its connections are used
+    connected: Airflow,  # noqa: ARG001 - the command needs its connections
     tmp_path: Path,
 ) -> None:
-    """Columns that cannot be used are shown all the same; exit status 1.
+    """Columns that must be renamed are listed with the others, and the exit status is 1.
 
-    The folder of the factory may be written in another way than the file, and its defaults hold.
+    `--specs` can be a relative path, and the defaults of its folder apply.
     """
     (tmp_path / "defaults.yaml").write_text("workspace: production\n")
     (tmp_path / "team").mkdir()
@@ -190,13 +190,13 @@ def test_preview_names_what_has_to_be_renamed(
     assert '"ID" AS id' in done.stdout
 
 
-def test_preview_of_a_spec_that_cannot_be_used_says_why(connected: Airflow, tmp_path: Path) -> None:
-    """A wrong spec, query or connection is a sentence, not a traceback."""
+def test_preview_explains_why_a_spec_cannot_be_used(connected: Airflow, tmp_path: Path) -> None:
+    """A mistake in a spec, query or connection is a sentence, not a traceback."""
     spec = tmp_path / "a.yaml"
     spec.write_text(GOOD + "shedule: '* * * * *'\n")
     done = airflow_command("customerio", "preview", str(spec))
     assert done.returncode == 1
-    assert f"{spec}:6:1: shedule" in done.stderr
+    assert f"{spec}:6:1: unknown key shedule" in done.stderr
     spec.write_text(GOOD.replace("SELECT 1 AS id", "SELECT id FROM nowhere"))
     done = airflow_command("customerio", "preview", str(spec))
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""DAGs of specs: their times, and what a worker builds of many when it starts one task."""
+"""DAGs of specs: their schedules, and which DAG a worker builds to run one task."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.airflow.conftest import Airflow
 
-#: Builds as a worker does, and prints the DAGs, and the specs that were read, as YAML or at all.
+#: Builds DAGs as a worker does. Prints the DAGs, the specs parsed as YAML, and the number of files read.
 PROGRAM = """\
 import pathlib, sys
 from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
@@ -50,7 +50,7 @@ print(sorted(dags), sorted(parsed), len(read))
 
 
 def test_a_relative_folder_changes_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The path of a checkout is taken out of messages; a path in the spec stays as it is."""
+    """Messages do not contain the path of the checkout. A path in the spec is unchanged."""
     (tmp_path / "syncs").mkdir()
     query = GOOD.replace("query: SELECT 1 AS id", "query_file: ../../secret.sql")
     (tmp_path / "syncs" / "a.yaml").write_text(query)
@@ -65,13 +65,13 @@ def test_a_relative_folder_changes_no_message(tmp_path: Path, monkeypatch: pytes
     ("sync", "parsed", "read"),
     [
         ("sync_7", ["sync_7.yaml"], 1),
-        ("renamed", ["other.yaml"], 12),  # all are searched for its name, as text
+        ("renamed", ["other.yaml"], 12),  # all files are searched for the name, as text
     ],
 )
-def test_a_worker_reads_the_spec_of_its_task_alone(
+def test_a_worker_reads_only_the_spec_of_its_task(
     tmp_path: Path, sync: str, parsed: list[str], read: int
 ) -> None:
-    """Found by the name of its file, else by the name that it says."""
+    """The spec is found by the name of its file, or else by its key `name`."""
     for number in range(10):
         (tmp_path / f"sync_{number}.yaml").write_text(GOOD.replace("name: a", f"name: sync_{number}"))
     (tmp_path / "other.yaml").write_text(GOOD.replace("name: a", "name: renamed"))
@@ -83,7 +83,7 @@ def test_a_worker_reads_the_spec_of_its_task_alone(
 
 
 def due(dag: DAG, count: int) -> list[str]:
-    """List when a DAG would run after noon of 28 March 2026, as its scheduler sees it."""
+    """Return the next times at which the scheduler would run a DAG after noon of 28 March 2026."""
     timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
     restriction = TimeRestriction(pendulum.datetime(2026, 3, 28, 12), None, catchup=True)
     found: list[str] = []
@@ -96,8 +96,8 @@ def due(dag: DAG, count: int) -> list[str]:
     return found
 
 
-def test_times_are_those_of_the_time_zone(airflow: Airflow) -> None:
-    """Midnight in Berlin, in the night before summer time and in the one after; in UTC by default."""
+def test_schedules_use_the_time_zone_of_the_spec(airflow: Airflow) -> None:
+    """A daily run starts at midnight in Berlin, before and after the change to summer time, or in UTC."""
     schedule = "schedule: {every: 1 day}\n"
     airflow.write(
         "syncs/berlin.yaml", GOOD.replace("name: a", "name: berlin") + schedule + "timezone: Europe/Berlin\n"
@@ -111,15 +111,15 @@ def test_times_are_those_of_the_time_zone(airflow: Airflow) -> None:
     assert due(dags["customerio.production.utc"], 1) == ["2026-03-29T00:00:00+00:00"]
 
 
-def test_times_that_divide_a_day_are_kept_over_hours(airflow: Airflow) -> None:
-    """Every 45 minutes from midnight on, in as many cron expressions as that takes."""
+def test_an_interval_that_does_not_divide_an_hour_is_exact(airflow: Airflow) -> None:
+    """45 minutes need several cron expressions, and runs start every 45 minutes from midnight."""
     airflow.write("syncs/a.yaml", GOOD + "schedule: {every: 45 minutes}\n")
     times = due(airflow.dags()["customerio.production.a"], 5)
     assert [time[11:16] for time in times] == ["12:00", "12:45", "13:30", "14:15", "15:00"]
 
 
-def test_assets_and_nothing_are_schedules_too(airflow: Airflow) -> None:
-    """A spec may wait for assets, or for somebody."""
+def test_a_schedule_can_be_assets_or_nothing(airflow: Airflow) -> None:
+    """A sync runs when assets are updated, or only when a user triggers it."""
     airflow.write("syncs/a.yaml", GOOD + "schedule: {assets: ['s3://lake/people', 's3://lake/plans']}\n")
     airflow.write("syncs/b.yaml", GOOD.replace("name: a", "name: b"))
     dags = airflow.dags()
@@ -127,14 +127,14 @@ def test_assets_and_nothing_are_schedules_too(airflow: Airflow) -> None:
     assert dags["customerio.production.b"].schedule is None
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    """Else all of its DAGs would be gone without a word."""
-    with pytest.raises(ConfigurationError, match="There is no folder"):
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    """Otherwise all of its DAGs would disappear without a message."""
+    with pytest.raises(ConfigurationError, match="does not exist: give build_dags"):
         build_dags(tmp_path / "nowhere")
 
 
-def test_broken_specs_never_share_an_id_nor_have_one_that_is_too_long(airflow: Airflow) -> None:
-    """Whatever their files are named, each is in the list."""
+def test_ids_of_broken_specs_are_unique_and_short_enough(airflow: Airflow) -> None:
+    """Each broken spec has a DAG, whatever the name of its file."""
     for name in ("a.b.yaml", "a.b.yml", "a/b.yaml", f"{'x' * 240}.yaml"):
         airflow.write(f"syncs/{name}", "name: [")
     ids = airflow.dags().keys()
@@ -142,12 +142,12 @@ def test_broken_specs_never_share_an_id_nor_have_one_that_is_too_long(airflow: A
     assert max(map(len, ids)) <= 250
 
 
-def test_what_a_notifier_is_given_is_shown_to_nobody(airflow: Airflow) -> None:
-    """It may be a token; neither the docs of a DAG nor those of a broken one have it."""
+def test_arguments_of_a_notifier_are_not_displayed(airflow: Airflow) -> None:
+    """They can be tokens. Neither the docs of a DAG nor those of a broken spec contain them."""
     smtp = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
-    told = f"on_failure:\n- notifier: {smtp}\n  arguments:\n    to: hush@example.com\n"
-    airflow.write("syncs/a.yaml", GOOD + told + "owner: growth\n")
-    airflow.write("syncs/b.yaml", GOOD.replace("name: a", "name: b") + told + "    too: hush\n")
+    notified = f"on_failure:\n- notifier: {smtp}\n  arguments:\n    to: hush@example.com\n"
+    airflow.write("syncs/a.yaml", GOOD + notified + "owner: growth\n")
+    airflow.write("syncs/b.yaml", GOOD.replace("name: a", "name: b") + notified + "    too: hush\n")
     dags = airflow.dags()
     assert "spec-error" in dags["customerio.production.b"].tags
     docs = dags["customerio.production.a"].doc_md
@@ -156,8 +156,8 @@ def test_what_a_notifier_is_given_is_shown_to_nobody(airflow: Airflow) -> None:
     assert not [dag_id for dag_id, dag in dags.items() if "hush" in dag.doc_md]
 
 
-def test_a_query_that_ends_like_a_file_is_run_as_it_is(airflow: Airflow) -> None:
-    """Airflow takes a text that ends in .sql for a file's name; braces between raw come out as they are."""
+def test_a_query_that_ends_like_a_file_name_is_not_changed(airflow: Airflow) -> None:
+    """Airflow would read a text that ends in .sql as the name of a file. Braces between raw are unchanged."""
     query = "SELECT 1 AS id, {% raw %}'{{1,2}}'{% endraw %} AS plans -- see people.sql"
     airflow.write("syncs/a.yaml", GOOD.replace("SELECT 1 AS id", f'"{query}"'))
     task = airflow.dags()["customerio.production.a"].get_task("sync")

@@ -1,4 +1,4 @@
-"""Whom a run tells: Airflow's notifiers, with a real SMTP server at the other end."""
+"""Notifications of a run's end: Airflow's notifiers send mails to a real SMTP server."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ DOCS = Path(__file__).parents[2] / "docs" / "notifications.md"
 
 
 class Mailbox:
-    """Takes every mail."""
+    """Accepts and stores every mail."""
 
     def __init__(self) -> None:
         self.mails: list[Message] = []
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keep a mail."""
+        """Store a mail."""
         self.mails.append(email.message_from_bytes(envelope.content))
         return "250 OK"
 
     def take(self) -> list[tuple[str, str, str]]:
-        """Give recipient, subject and text of what has come since."""
+        """Return the recipient, subject and text of each new mail, and forget the mails."""
         mails, self.mails = self.mails, []
         return [
             (str(mail["To"]), str(make_header(decode_header(mail["Subject"]))), _text(mail)) for mail in mails
@@ -50,7 +50,7 @@ def _text(mail: Message) -> str:
 
 @pytest.fixture
 def mailbox(connected: Airflow) -> Iterator[Mailbox]:
-    """Give what an SMTP server has taken; Airflow has a connection to it."""
+    """Return the mailbox of an SMTP server to which Airflow has a connection."""
     mailbox = Mailbox()
     server = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     server.start()
@@ -61,33 +61,33 @@ def mailbox(connected: Airflow) -> Iterator[Mailbox]:
 
 
 def example() -> str:
-    """Take the example out of the documentation."""
+    """Return the example of the documentation."""
     found = re.search(r"```yaml\n(on_failure:.*?)```", DOCS.read_text(), re.DOTALL)
     assert found
     return found.group(1)
 
 
-def test_the_example_of_the_documentation_tells_who_has_to_know(
+def test_the_example_of_the_documentation_sends_mails(
     connected: Airflow, database: Database, mailbox: Mailbox
 ) -> None:
-    """A run with failed rows and one that Completed, each with its summary and no person's data."""
+    """A run with failed rows and a run that Completed send their summaries, without personal data."""
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('n1', 'a@b.co'), ('n2', 'no address')")
-    connected.write("syncs/told.yaml", spec("told", more=example()))
-    run = connected.run("customerio.production.told")
+    connected.write("syncs/notified.yaml", spec("notified", more=example()))
+    run = connected.run("customerio.production.notified")
     ((to, subject, text),) = mailbox.take()
     assert (run.state, to) == ("failed", "growth@example.com")
-    assert subject == "customerio.production.told: Some rows failed"
+    assert subject == "customerio.production.notified: Some rows failed"
     assert "1 of 2 rows failed" in text
     assert connected.summary(run)["report_url"] in text.replace("&amp;", "&")
     assert "no address" not in text
     database.execute("UPDATE people SET email = NULL")
-    run = connected.run("customerio.production.told")
+    run = connected.run("customerio.production.notified")
     ((_, subject, text),) = mailbox.take()
-    assert (run.state, subject) == ("success", "customerio.production.told: 2 rows imported")
+    assert (run.state, subject) == ("success", "customerio.production.notified: 2 rows imported")
 
 
-def test_a_run_that_fails_before_it_begins_is_told_too(connected: Airflow, mailbox: Mailbox) -> None:
-    """Its summary says Failed, with no rows."""
+def test_a_run_that_fails_before_it_begins_sends_a_mail(connected: Airflow, mailbox: Mailbox) -> None:
+    """The mail has the status Failed and no rows."""
     of_one_query = example().replace("summary.rows_failed", "summary.queries.people.failed")
     connected.write("syncs/early.yaml", spec("early", more=of_one_query))
     connected.set_variable("customerio.production.early.last_sync_time", "yesterday")
@@ -98,7 +98,7 @@ def test_a_run_that_fails_before_it_begins_is_told_too(connected: Airflow, mailb
 
 
 def test_a_wrong_notifier_is_a_mistake_in_the_spec(airflow: Airflow) -> None:
-    """A path that leads nowhere, something that is no notifier, and arguments that it does not take."""
+    """An unknown path, a class that is not a notifier, and missing or unknown arguments are refused."""
     smtp = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
     mistakes = {
         "{notifier: airflow.nowhere.Notifier}": "airflow.nowhere.Notifier cannot be imported: ",

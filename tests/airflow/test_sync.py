@@ -167,7 +167,7 @@ def test_a_broken_spec_shows_itself_and_leaves_the_others_alone(
     assert set(dags) == {"customerio.production.good", "customerio_spec_error.broken"}
     broken = dags["customerio_spec_error.broken"]
     assert "spec-error" in broken.tags
-    assert "broken.yaml:2:1: workspac is no key of a spec: did you mean workspace?" in broken.doc_md
+    assert "broken.yaml:2:1: unknown key workspac: did you mean workspace?" in broken.doc_md
     assert connected.run("customerio_spec_error.broken").state == "failed"
 
 

@@ -75,7 +75,7 @@ BROKEN = {
     WRONG_KEY: (
         "syncs/wrong_key.yaml",
         SPEC.format(name="wrong_key") + "retrys: 3\n",
-        "syncs/wrong_key.yaml:6:1: retrys is no key of a spec: did you mean retries?",
+        "syncs/wrong_key.yaml:6:1: unknown key retrys: did you mean retries?",
     ),
     NO_YAML: (
         "syncs/no_yaml.yaml",

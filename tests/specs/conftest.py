@@ -38,13 +38,13 @@ class Folder:
         """Write a spec and load it."""
         return SpecFolder(self.root).load(self.write(name, text))
 
-    def faults(self, text: str, name: str = "spec.yaml") -> list[str]:
-        """Write a spec that cannot be used and list what is wrong, each with its file, line and column."""
+    def problems(self, text: str, name: str = "spec.yaml") -> list[str]:
+        """Write a broken spec and return its problems, each with file, line and column."""
         with pytest.raises(SpecError) as error:
             self.load(text, name)
         return [
-            f"{fault.path.relative_to(self.root)}:{fault.line}:{fault.column}: {fault.message}"
-            for fault in error.value.faults
+            f"{problem.path.relative_to(self.root)}:{problem.line}:{problem.column}: {problem.message}"
+            for problem in error.value.problems
         ]
 
 

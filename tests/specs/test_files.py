@@ -1,4 +1,4 @@
-"""Which files of a folder are read, and which are refused by their name."""
+"""Which files of a folder are read, and which are refused, each by its name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECRET = "name: hush"
 
 
 def make_socket(path: Path) -> None:
-    """Bind a socket; its path has to be short, so it is linked."""
+    """Create a socket. It is bound with a short path and then moved, because a bound path must be short."""
     folder = tempfile.mkdtemp(dir=path.parent)
     current = Path.cwd()
     os.chdir(folder)
@@ -39,49 +39,49 @@ def link(target: str) -> Callable[[Path], None]:
     return lambda path: path.symlink_to(target)
 
 
-#: What may be in the place of a file, and what is said of it.
+#: What can have the name of a file, with how it is created, and the message.
 SPECIAL: dict[str, tuple[Callable[[Path], object], str]] = {
     "FIFO": (os.mkfifo, "it is a FIFO"),
     "socket": (make_socket, "it is a socket"),
-    "device": (link("/dev/zero"), "it lies outside of the folder"),
+    "device": (link("/dev/zero"), "it is outside of the folder"),
     "directory": (Path.mkdir, "it is a folder"),
-    "link to a directory": (link("."), "it is a folder|it lies outside"),
-    "link to a file elsewhere": (link("../secret.sql"), "it lies outside of the folder"),
-    "link to nothing": (link("nowhere"), "it is a link to something that does not exist"),
-    "link to itself": (lambda path: path.symlink_to(path), "it is a link that leads to itself"),
+    "link to a directory": (link("."), "it is a folder|it is outside"),
+    "link to a file elsewhere": (link("../secret.sql"), "it is outside of the folder"),
+    "link to nothing": (link("nowhere"), "it is a link to a file that does not exist"),
+    "link to itself": (lambda path: path.symlink_to(path), "it is a link to itself"),
     "too large": (lambda path: path.write_text("#" * 1_000_001), "it has more than 1,000,000 bytes"),
     "UTF-16": (lambda path: path.write_text(GOOD, "utf-16"), "line 1 is not UTF-8"),
     "Latin 1": (lambda path: path.write_text("# \n# é\n", "latin-1"), "line 2 is not UTF-8"),
 }
 
 
-@pytest.mark.parametrize("place", ["spec.yaml", "defaults.yaml", "people.sql"])
+@pytest.mark.parametrize("name", ["spec.yaml", "defaults.yaml", "people.sql"])
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_not_a_file_of_the_folder_is_refused_by_its_name(
-    folder: Folder, place: str, kind: str
+    folder: Folder, name: str, kind: str
 ) -> None:
-    """As spec, defaults and query alike, without waiting, and without a word of what it holds."""
+    """Specs, defaults and queries are refused without waiting, and without displaying their content."""
     folder.write("secret.sql", SECRET)
     syncs = folder.root / "syncs"
     syncs.mkdir()
     make, message = SPECIAL[kind]
-    make(syncs / place)
-    if place != "spec.yaml":
-        query = "query_file: people.sql" if place == "people.sql" else "query: SELECT 1"
+    make(syncs / name)
+    if name != "spec.yaml":
+        query = "query_file: people.sql" if name == "people.sql" else "query: SELECT 1"
         folder.write("syncs/spec.yaml", GOOD.replace("query: SELECT id FROM people", query))
     with pytest.raises(SpecError, match=message) as error:
         SpecFolder(syncs).load(syncs / "spec.yaml")
-    assert place in str(error.value)
+    assert name in str(error.value)
     assert "hush" not in str(error.value)
     assert SpecFolder(syncs).names(syncs / "spec.yaml") in (None, ("production", "active_people"))
 
 
 def test_an_unreadable_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of another user, or on a disk that fails: with the reason, not with a traceback."""
+    """A file of another user, or on a failing disk, is an error with the reason, not a traceback."""
     path = tmp_path / "spec.yaml"
     path.write_text(GOOD)
     for error, message in (
-        (PermissionError(13, "no"), "the permission is missing"),
+        (PermissionError(13, "no"), "Airflow's user may not read it"),
         (OSError(5, "no"), "OSError"),
     ):
 
@@ -95,7 +95,7 @@ def test_an_unreadable_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_special_files_do_not_take_others_out_of_the_list(folder: Folder) -> None:
-    """All of them beside a good spec: each is in the list, and the good one is read."""
+    """Each special file beside a valid spec is listed as an error, and the valid spec is loaded."""
     for number, (make, _) in enumerate(SPECIAL.values()):
         make(folder.root / f"special{number}.yaml")
         make(folder.root / f"other{number}")
@@ -108,7 +108,7 @@ def test_special_files_do_not_take_others_out_of_the_list(folder: Folder) -> Non
 
 
 def test_links_of_a_config_map_and_of_git_sync_are_followed(folder: Folder) -> None:
-    """The folder may be a link, and its files may be links within it."""
+    """The folder can be a link, and its files can be links to files inside it."""
     folder.write(
         "volume/..2026/active_people.yaml", GOOD.replace("query: SELECT id FROM people", "query_file: q.sql")
     )
@@ -124,7 +124,7 @@ def test_links_of_a_config_map_and_of_git_sync_are_followed(folder: Folder) -> N
 
 
 def test_linked_folders_are_read_once(folder: Folder) -> None:
-    """One in the folder once, a hidden one at the link; loops end; one elsewhere is refused."""
+    """A folder is read once, and a hidden folder at its first link. A link to the outside is refused."""
     folder.write("outside/hush.yaml", GOOD)
     folder.write("syncs/team/a.yaml", GOOD)
     folder.write("syncs/.shared/b.yaml", GOOD.replace("active_people", "b"))
@@ -140,13 +140,13 @@ def test_linked_folders_are_read_once(folder: Folder) -> None:
     specs = SpecFolder(syncs)
     paths = [str(path.relative_to(syncs)) for path in specs.paths()]
     assert paths == ["also/b.yaml", "out", "team/a.yaml"]
-    with pytest.raises(SpecError, match="out:1:1: cannot be read: it lies outside of the folder"):
+    with pytest.raises(SpecError, match="out:1:1: cannot be read: it is outside of the folder"):
         specs.load(syncs / "out")
     assert specs.names(syncs / "out") is None
 
 
 def test_names_that_cannot_be_printed_are_escaped(folder: Folder) -> None:
-    """A newline would forge a line of a log, and what is not UTF-8 ends a print."""
+    """A newline would forge a line of the log, and a name that is not UTF-8 cannot be printed."""
     for name in (b"a\nb.yaml", b"a\xffb.yaml", b"a\x1b[31m.yaml"):
         path = Path(os.fsdecode(os.fsencode(folder.root) + b"/" + name))
         path.write_text("name: [")
@@ -156,7 +156,7 @@ def test_names_that_cannot_be_printed_are_escaped(folder: Folder) -> None:
 
 
 def test_the_ending_may_be_in_capitals(folder: Folder) -> None:
-    """A spec that is left out in silence would be missed late."""
+    """A spec that is ignored without a message would be noticed too late."""
     for name in ("a.YAML", "b.Yml", "c.yaml~", "d.txt", ".e.yaml"):
         folder.write(name, GOOD)
     assert [path.name for path in SpecFolder(folder.root).paths()] == ["a.YAML", "b.Yml"]
@@ -164,17 +164,19 @@ def test_the_ending_may_be_in_capitals(folder: Folder) -> None:
 
 @pytest.mark.parametrize("name", ["defaults.yaml", "defaults.yml"])
 def test_defaults_have_two_names(folder: Folder, name: str) -> None:
-    """Both endings, as for specs; the two together are a mistake."""
+    """Both suffixes of YAML work, as for specs. Two files of defaults in one folder are a mistake."""
     folder.write(name, "owner: growth\n")
     assert folder.load().owner == "growth"
     assert [path.name for path in SpecFolder(folder.root).paths()] == ["spec.yaml"]
     folder.write("defaults.yaml", "")
     folder.write("defaults.yml", "")
-    assert folder.faults(GOOD) == ["defaults.yml:1:1: lies beside defaults.yaml: keep one of the two"]
+    assert folder.problems(GOOD) == [
+        "defaults.yml:1:1: defaults.yaml is in the same folder: keep one of the two"
+    ]
 
 
-def test_marks_of_the_byte_order_are_left_out(folder: Folder) -> None:
-    """Windows editors write them, into specs, defaults and queries."""
+def test_byte_order_marks_are_ignored(folder: Folder) -> None:
+    """Editors on Windows write them into specs, defaults and queries."""
     folder.write("defaults.yaml", "\ufeffowner: growth\n")
     folder.write("people.sql", "\ufeffSELECT 1 AS id")
     spec = folder.load("\ufeff" + GOOD.replace("query: SELECT id FROM people", "query_file: people.sql"))
@@ -184,17 +186,17 @@ def test_marks_of_the_byte_order_are_left_out(folder: Folder) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\x85"])
 def test_every_end_of_a_line_is_understood(folder: Folder, newline: str) -> None:
-    """As YAML understands it, also for the numbers of lines."""
+    """Each end of a line of YAML works, and messages have the right line."""
     path = folder.root / "spec.yaml"
     path.write_bytes((GOOD + "nulls: drop\n").replace("\n", newline).encode())
     with pytest.raises(SpecError, match=r"spec.yaml:6:8: nulls cannot be drop"):
         SpecFolder(folder.root).load(path)
 
 
-def test_other_files_are_no_queries(folder: Folder) -> None:
-    """A query is shown; the arguments of a notifier in a spec are not."""
+def test_a_query_file_must_end_in_sql(folder: Folder) -> None:
+    """Airflow displays a query, so no other file, such as a spec with secrets of a notifier, can be one."""
     folder.write("other.yaml", GOOD + "on_failure: hush\n")
     text = GOOD.replace("query: SELECT id FROM people", "query_file: other.yaml")
-    assert folder.faults(text) == [
-        "spec.yaml:5:15: there is no readable file other.yaml beside the spec: its name has to end in .sql"
-    ]
+    (problem,) = folder.problems(text)
+    assert problem.startswith("spec.yaml:5:15: there is no readable file other.yaml in the folder")
+    assert problem.endswith(": its name must end in .sql")

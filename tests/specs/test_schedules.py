@@ -1,4 +1,4 @@
-"""Schedules: times that divide a day, as cron expressions."""
+"""Schedules: intervals that divide a day become cron expressions, and cron expressions are checked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIVISORS = [minutes for minutes in range(1, DAY + 1) if DAY % minutes == 0]
 
 
 def ticks(crons: list[str]) -> list[int]:
-    """List the minutes of a day at which cron expressions fire."""
+    """Return the minutes of a day at which cron expressions fire."""
     start = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
     found = set()
     for cron in crons:
@@ -36,8 +36,8 @@ def ticks(crons: list[str]) -> list[int]:
 
 @pytest.mark.parametrize("offset", [0, 7])
 @pytest.mark.parametrize("minutes", DIVISORS)
-def test_every_time_that_divides_a_day_is_exact(minutes: int, offset: int) -> None:
-    """From midnight on, or from so many minutes after it, without a gap that is longer or shorter."""
+def test_every_interval_that_divides_a_day_is_exact(minutes: int, offset: int) -> None:
+    """Runs start at midnight, or some minutes later, and no gap between them is longer or shorter."""
     crons = crons_for(dt.timedelta(minutes=minutes), offset)
     assert ticks(crons) == list(range(offset % minutes, DAY, minutes))
 
@@ -52,13 +52,13 @@ def test_every_time_that_divides_a_day_is_exact(minutes: int, offset: int) -> No
         ("45 minutes", ["0,45 */3 * * *", "15 2-23/3 * * *", "30 1-23/3 * * *"]),
     ],
 )
-def test_a_time_becomes_cron_as_people_write_it(folder: Folder, every: str, crons: list[str]) -> None:
-    """One expression where that is enough; 45 minutes do not divide an hour and take three."""
+def test_an_interval_becomes_short_cron_expressions(folder: Folder, every: str, crons: list[str]) -> None:
+    """Most intervals need one expression. 45 minutes do not divide an hour and need three."""
     assert folder.load(GOOD + f"schedule: {{every: {every}}}\n").crons == crons
 
 
 def test_a_spread_sync_has_a_minute_of_its_own(folder: Folder) -> None:
-    """Fifty hourly syncs start all over the hour, each at the same minute at every parse."""
+    """Fifty hourly syncs start at many minutes of the hour, each at the same minute at every parse."""
     text = GOOD + "schedule: {every: 1 hour}\nspread: true\n"
     crons = {folder.load(text.replace("active_people", f"sync_{n}")).crons[0] for n in range(50)}
     assert len(crons) > 25
@@ -89,7 +89,7 @@ def test_a_spread_sync_has_a_minute_of_its_own(folder: Folder) -> None:
     ],
 )
 def test_a_cron_expression_that_is_accepted_runs_in_airflow(cron: str) -> None:
-    """Its scheduler makes the same times of it, each time that it looks."""
+    """The scheduler computes the same times at each parse."""
     dag = DAG("a", schedule=CronTriggerTimetable(checked_cron(cron), timezone="Europe/Berlin"))
     times = []
     for _ in range(2):
@@ -105,41 +105,41 @@ def test_a_cron_expression_that_is_accepted_runs_in_airflow(cron: str) -> None:
 @pytest.mark.parametrize(
     ("cron", "message"),
     [
-        ("R * * * *", "has R or H, a time at random"),
-        ("R(0-5) * * * *", "has R or H, a time at random"),
-        ("0 r * * *", "has R or H, a time at random"),
-        ("H H * * *", "has R or H, a time at random"),
-        ("H(1-3) * * * *", "has R or H, a time at random"),
-        ("@reboot", "is no cron expression"),
-        ("@once", "is no cron expression"),
-        ("@continuous", "is no cron expression"),
-        ("@midnight", "is no cron expression"),
-        ("@Daily", "is no cron expression"),
-        ("* * * * * *", "is no cron expression"),
-        ("0 0 1 1 * 0 2027", "is no cron expression"),
-        ("* * * *", "is no cron expression"),
-        ("60 * * * *", "is no cron expression"),
-        ("-1 * * * *", "is no cron expression"),
-        ("*/0 * * * *", "is no cron expression"),
-        ("*/1.5 * * * *", "is no cron expression"),
-        ("1,2,,3 * * * *", "is no cron expression"),
-        ("0 0 0 * *", "is no cron expression"),
-        ("0 0 * * 8", "is no cron expression"),
-        ("0 0 * * 5L", "is no cron expression"),
-        ("0 0 * * 1#6", "is no cron expression"),
-        ("0 0 L-3 * *", "is no cron expression"),
-        ("٣ * * * *", "is no cron expression"),
-        ("0 0 31 2 *", "never fires"),
-        ("0 0 1 * L1", "never fires"),
-        ("", "is no cron expression"),
+        ("R * * * *", "has R or H, for which Airflow picks"),
+        ("R(0-5) * * * *", "has R or H, for which Airflow picks"),
+        ("0 r * * *", "has R or H, for which Airflow picks"),
+        ("H H * * *", "has R or H, for which Airflow picks"),
+        ("H(1-3) * * * *", "has R or H, for which Airflow picks"),
+        ("@reboot", "is not a valid cron expression"),
+        ("@once", "is not a valid cron expression"),
+        ("@continuous", "is not a valid cron expression"),
+        ("@midnight", "is not a valid cron expression"),
+        ("@Daily", "is not a valid cron expression"),
+        ("* * * * * *", "is not a valid cron expression"),
+        ("0 0 1 1 * 0 2027", "is not a valid cron expression"),
+        ("* * * *", "is not a valid cron expression"),
+        ("60 * * * *", "is not a valid cron expression"),
+        ("-1 * * * *", "is not a valid cron expression"),
+        ("*/0 * * * *", "is not a valid cron expression"),
+        ("*/1.5 * * * *", "is not a valid cron expression"),
+        ("1,2,,3 * * * *", "is not a valid cron expression"),
+        ("0 0 0 * *", "is not a valid cron expression"),
+        ("0 0 * * 8", "is not a valid cron expression"),
+        ("0 0 * * 5L", "is not a valid cron expression"),
+        ("0 0 * * 1#6", "is not a valid cron expression"),
+        ("0 0 L-3 * *", "is not a valid cron expression"),
+        ("٣ * * * *", "is not a valid cron expression"),
+        ("0 0 31 2 *", "never runs"),
+        ("0 0 1 * L1", "never runs"),
+        ("", "is not a valid cron expression"),
     ],
 )
 def test_a_cron_expression_that_airflow_would_not_run_is_refused(cron: str, message: str) -> None:
-    """Also those that croniter reads and that mean another time whenever one looks."""
+    """Expressions that croniter accepts, and that mean random times, are refused too."""
     with pytest.raises(ValueError, match=message):
         checked_cron(cron)
 
 
 def test_the_names_of_schedules_are_those_of_airflow() -> None:
-    """Its timetables know no others."""
+    """Its timetables accept no other names."""
     assert cron_presets == PRESETS

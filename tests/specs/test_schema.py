@@ -14,8 +14,8 @@ from tests.specs.conftest import GOOD
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(json_schema()))
 
 
-def test_the_copy_in_the_wheel_is_true() -> None:
-    """`airflow customerio schema` has written it last."""
+def test_the_copy_in_the_wheel_is_current() -> None:
+    """It is the output of `airflow customerio schema`."""
     assert SCHEMA_FILE.read_text() == json_schema()
 
 
@@ -31,7 +31,7 @@ def test_the_copy_in_the_wheel_is_true() -> None:
     ],
 )
 def test_an_editor_accepts_what_we_accept(text: str) -> None:
-    """Also a spec whose workspace stands in defaults."""
+    """The workspace of a spec can be in the defaults."""
     VALIDATOR.validate(yaml.safe_load(text))
 
 
@@ -49,12 +49,12 @@ def test_an_editor_accepts_what_we_accept(text: str) -> None:
     ],
 )
 def test_an_editor_marks_mistakes(text: str) -> None:
-    """While one types."""
+    """An editor that has the schema marks the mistake while a user types."""
     assert not VALIDATOR.is_valid(yaml.safe_load(text))
 
 
 def test_every_key_has_a_description() -> None:
-    """An editor shows it beside the key."""
+    """An editor displays it beside the key."""
     schema = json.loads(json_schema())
     parts = [schema, *schema["$defs"].values()]
     assert [

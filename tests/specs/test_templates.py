@@ -1,4 +1,4 @@
-"""What a query may have between double braces."""
+"""The templates that a query can have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jinja2
 import pytest
 
 from airflow_provider_cio.specs.sql import not_one_select
-from airflow_provider_cio.specs.templates import sql_of, template_faults, uses_last_sync_time
+from airflow_provider_cio.specs.templates import sql_of, template_problems, uses_last_sync_time
 
 
 @pytest.mark.parametrize(
@@ -35,27 +35,27 @@ from airflow_provider_cio.specs.templates import sql_of, template_faults, uses_l
     ],
 )
 def test_the_last_sync_time_and_variables_may_be_used(query: str) -> None:
-    """With all that Jinja can do with them."""
-    assert template_faults(query) == []
+    """Jinja's filters, operators and statements work with them."""
+    assert template_problems(query) == []
 
 
 @pytest.mark.parametrize(
-    ("query", "place", "message"),
+    ("query", "position", "message"),
     [
         ("SELECT\n  {{ last_sync }}", (2, 6, 9), "did you mean last_sync_time?"),
         ("SELECT '{{ ds }}'", (1, 12, 2), "allowed are last_sync_time, var"),
-        ("SELECT {{ conn.warehouse.password }}", (1, 11, 4), "{{ conn }} is not known here"),
+        ("SELECT {{ conn.warehouse.password }}", (1, 11, 4), "{{ conn }} is an unknown name"),
         ("SELECT\n1 {{ last_sync_time", (2, 1, 1), "the template cannot be read: "),
         ("SELECT {{ last_sync_time | datum }}", (1, 1, 1), "No filter named 'datum'"),
     ],
 )
-def test_anything_else_is_a_mistake_at_its_place(
-    query: str, place: tuple[int, int, int], message: str
+def test_other_templates_are_mistakes_with_a_position(
+    query: str, position: tuple[int, int, int], message: str
 ) -> None:
-    """A connection's password would be shown in the Rendered Template tab; a typo would be an empty text."""
-    (fault,) = template_faults(query)
-    assert (fault.line, fault.column, fault.length) == place
-    assert message in fault.message
+    """Airflow would display the password of a connection, and render a typo as an empty text."""
+    (problem,) = template_problems(query)
+    assert (problem.line, problem.column, problem.length) == position
+    assert message in problem.message
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,15 @@ def test_anything_else_is_a_mistake_at_its_place(
     ],
 )
 def test_expressions_are_not_computed(query: str) -> None:
-    """The process that parses all specs would take hours, or all memory, for one of them."""
-    template_faults(query)
+    """Computing one of them in the DAG processor would take hours, or all memory."""
+    template_problems(query)
     uses_last_sync_time(query)
 
 
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("{% include 'shared/cte.sql' %}", "{% include %} is not allowed: a query may have if, set, raw"),
+        ("{% include 'shared/cte.sql' %}", "{% include %} is not allowed: use only if, set, raw"),
         ("{% import 'a' as a %}SELECT 1", "{% import %} is not allowed"),
         ("{% from 'a' import b %}SELECT 1", "{% from %} is not allowed"),
         ("{% extends 'a' %}", "{% extends %} is not allowed"),
@@ -90,30 +90,30 @@ def test_expressions_are_not_computed(query: str) -> None:
         ("{% with a = 1 %}SELECT 1{% endwith %}", "{% with %} is not allowed"),
         ("{% do last_sync_time %}", "Encountered unknown tag 'do'"),
         ("SELECT {{ last_sync_time is odds }}", "No test named 'odds'"),
-        ("{% for n in range(10**9) %}{{ n }}{% endfor %}", "a loop may only go over a Variable"),
-        ("{% for n in 'ab' * 10**9 %}{{ n }}{% endfor %}", "a loop may only go over a Variable"),
+        ("{% for n in range(10**9) %}{{ n }}{% endfor %}", "a loop can only go over a Variable"),
+        ("{% for n in 'ab' * 10**9 %}{{ n }}{% endfor %}", "a loop can only go over a Variable"),
         (
             "{% for a in var.json.a %}{% for b in var.json.b %}{{ b }}{% endfor %}{% endfor %}",
-            "a loop may only go over a Variable",
+            "a loop can only go over a Variable",
         ),
         ("SELECT {{ last_sync_time * 10**10 }}", "** is not allowed here"),
         ("{% set a = 10 ** 10 ** 10 %}SELECT {{ last_sync_time }}", "** is not allowed here"),
         ("SELECT {{ var.value.get('a', 'b' * 10000000000) }}", "* is not allowed here"),
         ("SELECT {{ ([0] * last_sync_time) | length }}", "* is not allowed here"),
-        ("SELECT {{ last_sync_time.foo.bar }}", "last_sync_time is a number and has nothing called foo"),
-        ("SELECT {{ last_sync_time.__class__ }}", "__class__ cannot be used: it begins with _"),
+        ("SELECT {{ last_sync_time.foo.bar }}", "last_sync_time is a number without the attribute foo"),
+        ("SELECT {{ last_sync_time.__class__ }}", "__class__ cannot be used, because it begins with _"),
         ("SELECT {{ var.value.get.__globals__ }}", "__globals__ cannot be used"),
         ("SELECT {{ var }}", "var needs the key of a Variable"),
         ("SELECT {{ var.value }}", "var needs the key of a Variable"),
-        ("SELECT {{ var.valeu.key }}", "var has value and json, not valeu: did you mean value?"),
+        ("SELECT {{ var.valeu.key }}", "var has no attribute valeu: did you mean value?"),
         ("SELECT {{ last_sync_time }", "the template cannot be read"),
         ("SELECT {{ last_sync_time }} {% if %}", "the template cannot be read"),
         ("SELECT {% if last_sync_time %}1", "the template cannot be read"),
     ],
 )
 def test_what_a_query_does_not_need_is_refused(query: str, message: str) -> None:
-    """What would fail at run, read other files, or never end."""
-    assert message in " ".join(fault.message for fault in template_faults(query))
+    """These queries would fail during a run, read other files, or never end."""
+    assert message in " ".join(problem.message for problem in template_problems(query))
 
 
 @pytest.mark.parametrize(
@@ -131,22 +131,22 @@ def test_what_a_query_does_not_need_is_refused(query: str, message: str) -> None
     ],
 )
 def test_braces_of_sql_are_refused_with_what_to_write(sql: str, fix: str) -> None:
-    """Jinja would read them; the fix that is named works."""
+    """Jinja would read them as templates. The text that the message suggests works."""
     query = f"SELECT 1\nFROM people WHERE {sql}"
-    faults = template_faults(query)
-    assert faults
-    assert all(fault.line == 2 for fault in faults)
-    assert any(f"write {fix}" in fault.message for fault in faults), faults
+    problems = template_problems(query)
+    assert problems
+    assert all(problem.line == 2 for problem in problems)
+    assert any(f"write {fix}" in problem.message for problem in problems), problems
     quoted = fix.removeprefix("{% raw %}").removesuffix("{% endraw %}")
-    mended = query.replace(quoted, fix)
-    assert template_faults(mended) == []
-    assert jinja2.Environment(autoescape=False).from_string(mended).render() == query  # noqa: S701 - SQL
+    corrected = query.replace(quoted, fix)
+    assert template_problems(corrected) == []
+    assert jinja2.Environment(autoescape=False).from_string(corrected).render() == query  # noqa: S701 - SQL
 
 
 def test_braces_outside_of_quotes_are_not_taken_for_sql() -> None:
-    """What stands between two texts is no text."""
-    (fault,) = template_faults("SELECT 1 WHERE a = 'x' AND b = {{ today }} AND c = 'y'")
-    assert "raw" not in fault.message
+    """A template between two quoted texts is not in quotes, so the message does not suggest `raw`."""
+    (problem,) = template_problems("SELECT 1 WHERE a = 'x' AND b = {{ today }} AND c = 'y'")
+    assert "raw" not in problem.message
 
 
 @pytest.mark.parametrize(
@@ -162,17 +162,17 @@ def test_braces_outside_of_quotes_are_not_taken_for_sql() -> None:
         ("{% if last_sync_time %}SELECT 1{% endif %}", f"{' ' * 23}SELECT 1{' ' * 11}"),
     ],
 )
-def test_sql_is_seen_without_its_templates(query: str, sql: str | None) -> None:
-    """At the same places; not at all where it is only known when it is rendered."""
+def test_templates_are_replaced_by_sql_of_the_same_length(query: str, sql: str | None) -> None:
+    """SQL keeps its positions. A query that begins with a template is unknown until it is rendered."""
     assert sql_of(query) == sql
 
 
 def test_the_examples_of_the_documentation_are_right() -> None:
-    """All queries that docs/specs.md shows."""
+    """All queries in docs/specs.md are valid."""
     text = (Path(__file__).parents[2] / "docs" / "specs.md").read_text()
     queries = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
     assert len(queries) == 2
     for query in queries:
-        assert template_faults(query) == []
+        assert template_problems(query) == []
         sql = sql_of(query)
         assert sql is None or not_one_select(sql) is None
