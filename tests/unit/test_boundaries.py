@@ -16,8 +16,6 @@ PRODUCT = "airflow_provider_cio"
 PACKAGES = (PRODUCT, "local", "demo", "benchmarks", "torture")
 LONGEST_FILE = 300
 """Lines. A longer file usually has more than one job."""
-STILL_TO_SPLIT = {"loading.py", "model.py", "reader.py"}
-"""Files of `specs/` that are longer for now."""
 
 AIRFLOW_SIDE = ("assets", "specs", "dag_factory", "operators", "hooks", "state", "reports", "plugin", "cli")
 
@@ -133,10 +131,6 @@ def test_long_files_give_a_reason() -> None:
     for file in MODULES.values():
         text = file.read_text(encoding="utf-8")
         lines = len(text.splitlines())
-        if (
-            lines > LONGEST_FILE
-            and file.name not in STILL_TO_SPLIT
-            and reason not in (ast.get_docstring(ast.parse(text)) or "")
-        ):
+        if lines > LONGEST_FILE and reason not in (ast.get_docstring(ast.parse(text)) or ""):
             without_reason.append(f"{file.relative_to(ROOT)}: {lines} lines")
     assert without_reason == []
