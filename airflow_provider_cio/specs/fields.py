@@ -38,7 +38,8 @@ _OBJECT_TYPE = _Pattern(
 #: The message for each pattern. pydantic reports the pattern that a text does not match.
 PATTERN_MESSAGES = dict([_NAME, _NO_NUL, _OBJECT_TYPE])
 
-_DURATION = re.compile(r"([1-9][0-9]*) (second|minute|hour|day)s?").fullmatch
+_DURATION_PATTERN = r"^([1-9][0-9]*) (second|minute|hour|day)s?$"
+_DURATION = re.compile(_DURATION_PATTERN).fullmatch
 _SECONDS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 _DURATION_DIGITS = 9
 _LONGEST_DURATION = dt.timedelta(seconds=MAX_DURATION_SECONDS)
@@ -153,7 +154,7 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^[1-9]\d* (second|minute|hour|day)s?$",
+            "pattern": _DURATION_PATTERN,
             "examples": ["30 minutes", "2 hours", "1 day"],
         }
     ),

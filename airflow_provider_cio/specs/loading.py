@@ -67,8 +67,8 @@ class SpecFolder:
         if key := masked_key(spec):
             holder = next((each for each in (document, *defaults) if key in each.content), document)
             message = (
-                f"Airflow takes {key} for the name of a secret, and displays *** instead of the last sync"
-                " time: choose another name"
+                f"Airflow displays *** instead of the last sync time, because the {key} contains a word like"
+                f" password or token: choose another {key}"
             )
             found.append(holder.problem(holder.value((key,)), message))
         return sorted(set(found))

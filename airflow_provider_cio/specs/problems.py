@@ -46,7 +46,7 @@ class QueryProblem(NamedTuple):
         line: Its line in the text, from 1.
         column: Its first character, from 1.
         length: The number of characters, on this line.
-        message: A sentence that says what is wrong and what to do.
+        message: What is wrong, and what to do.
     """
 
     line: int
@@ -63,7 +63,7 @@ class SpecProblem:
         path: The file.
         line: Its line, from 1.
         column: Its first character, from 1.
-        message: A sentence that says what is wrong and what to do.
+        message: What is wrong, and what to do.
         text: The text of the line, where it cannot hold a secret; else empty.
         length: The number of characters, on this line.
     """

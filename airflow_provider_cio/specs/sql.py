@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Nearly every query is clearly one SELECT, and needs no pass over its tokens.
 _SIMPLE = re.compile(r"\s*select\b", re.IGNORECASE)
-_NEEDS_A_LOOK = re.compile(r"[;$\\]|/\*|\b(?:into|for|insert|update|delete|merge)\b", re.IGNORECASE)
+_NEEDS_SCAN = re.compile(r"[;$\\]|/\*|\b(?:into|for|insert|update|delete|merge)\b", re.IGNORECASE)
 _LIMITS = re.compile(r"\b(?:limit|offset|fetch)\b", re.IGNORECASE)
 
 _READING = ("SELECT", "VALUES", "TABLE")
@@ -40,7 +40,7 @@ def not_one_select(sql: str, *, branches: bool = False) -> QueryProblem | None:
         branches: Whether parts of it are alternatives, so that statements and quotes cannot be counted.
     """
     quotes_are_closed = sql.count("'") % 2 == 0 and sql.count('"') % 2 == 0
-    if _SIMPLE.match(sql) and quotes_are_closed and not _NEEDS_A_LOOK.search(sql):
+    if _SIMPLE.match(sql) and quotes_are_closed and not _NEEDS_SCAN.search(sql):
         return None
     try:
         _scan(sql)
@@ -102,17 +102,17 @@ def _scan(sql: str) -> Token | None:
     ended = False
     for token in _closed_tokens(sql):
         if ended and token.text != ";":
-            raise _NotOneSelectError(token, ", and another statement follows", in_any_branch=False)
+            raise _NotOneSelectError(token, ", but another statement follows", in_any_branch=False)
         if token.text == "\\":
-            raise _NotOneSelectError(token, ", and a command of psql, such as \\g, is not SQL: remove it")
+            raise _NotOneSelectError(token, ", but a command of psql, such as \\g, is not SQL: remove it")
         if token.text == ";":
             ended = bool(scan.first)
             if not ended:
-                raise _NotOneSelectError(token, ", and is empty")
+                raise _NotOneSelectError(token, ", but is empty")
             continue
         scan.step(token)
     if not scan.first:
-        raise _NotOneSelectError(Token("", "", 0), ", and is empty")
+        raise _NotOneSelectError(Token("", "", 0), ", but is empty")
     return scan.limit
 
 
@@ -181,7 +181,7 @@ class _Scan:
             self._with_at = len(self.parentheses)
         elif word not in _READING:
             beginning = token.text.upper()[:20] if token.kind == "word" else "something else"
-            raise _NotOneSelectError(token, f", and begins with {beginning}: a sync only reads")
+            raise _NotOneSelectError(token, f", but begins with {beginning}: a sync only reads")
         self.first = word
 
     def _word(self, word: str, token: Token) -> None:
@@ -196,9 +196,9 @@ class _Scan:
         if last in ("AS", "."):
             return
         if word == "INTO":
-            raise _NotOneSelectError(token, ", and SELECT … INTO creates a table: a sync only reads")
+            raise _NotOneSelectError(token, ", but SELECT … INTO creates a table: a sync only reads")
         if self._locks(word):
-            raise _NotOneSelectError(token, f", and FOR {word} locks rows: a sync only reads")
+            raise _NotOneSelectError(token, f", but FOR {word} locks rows: a sync only reads")
         if word in ("LIMIT", "OFFSET", "FETCH") and self._in_result() and not self.limit:
             self._limiting = token
 
@@ -215,7 +215,7 @@ class _Scan:
         statement, self._writing = self._writing, None
         first = statement.text.upper() if statement else ""
         if statement and word == _WRITING[first]:
-            raise _NotOneSelectError(statement, f", and {first} changes data: a sync only reads")
+            raise _NotOneSelectError(statement, f", but {first} changes data: a sync only reads")
         if first == "UPDATE" and word not in ("(", ")", ","):  # the name of the table
             self._writing = statement
 

@@ -71,7 +71,7 @@ def template_problems(query: str) -> list[QueryProblem]:
         return sorted(set(islice(found, MAX_PROBLEMS)))
     except TemplateSyntaxError as error:
         message = f"the template cannot be read: {cut(error.message or 'it has a mistake')}"
-        return [_with_raw(QueryProblem(error.lineno, 1, 1, message), lines)]
+        return [_with_raw(QueryProblem(error.lineno, 1, 1, message), lines, always=True)]
     except RecursionError:
         return [QueryProblem(1, 1, 1, "the template is nested too deeply: simplify it")]
     except ValueError:  # a number of thousands of digits
@@ -260,7 +260,13 @@ def _comments_in_texts(query: str, lines: list[str]) -> Iterator[QueryProblem]:
 
 
 def _with_raw(problem: QueryProblem, lines: list[str], *, always: bool = False) -> QueryProblem:
-    """Add how to write braces that are SQL, if a text in quotes on the line has braces."""
+    """Add how to write braces that are SQL.
+
+    Args:
+        problem: The problem.
+        lines: The lines of the query. A text in quotes with braces on the line of the problem is quoted.
+        always: Whether to add general advice if the line has no such text.
+    """
     line = lines[problem.line - 1] if problem.line <= len(lines) else ""
     quoted = next(_quoted_braces(line), None)
     if quoted and len(quoted.group()) <= _RAW_CHARACTERS:
@@ -268,7 +274,7 @@ def _with_raw(problem: QueryProblem, lines: list[str], *, always: bool = False) 
             column=problem.column if problem.column > 1 else quoted.start() + 1,
             message=f"{problem.message}. If the braces are SQL, write {_raw(quoted.group())}",
         )
-    if always or "the template cannot be read" in problem.message:
+    if always:
         return problem._replace(message=f"{problem.message}. {_RAW_AROUND}")
     return problem
 

@@ -80,7 +80,7 @@ def test_validate_warns_about_probable_mistakes(typed: Typed, tmp_path: Path) ->
     done = typed("customerio", "validate", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "2 specs are valid\n")
     for head in (
-        "a.yaml:1:7: warning: Airflow takes name for the name of a secret",
+        "a.yaml:1:7: warning: Airflow displays *** instead of the last sync time, because the name",
         "a.yaml:7:21: warning: a date is compared with a time of day",
         "a.yaml:8:5: warning: LIMIT together with last_sync_time loses the rows beyond it",
     ):

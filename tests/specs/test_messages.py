@@ -93,9 +93,9 @@ MISTAKES = [
     # Queries
     (
         GOOD.replace("SELECT id FROM people", "DELETE FROM people"),
-        "5:10: the query must be one SELECT, and begins",
+        "5:10: the query must be one SELECT, but begins",
     ),
-    (GOOD.replace("people\n", "people; SELECT 2\n"), "5:33: the query must be one SELECT, and another"),
+    (GOOD.replace("people\n", "people; SELECT 2\n"), "5:33: the query must be one SELECT, but another"),
     (
         GOOD.replace("SELECT id FROM people", "|\n    SELECT 1\n    INTO t"),
         "7:5: the query must be one SELECT",
