@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DAG = "customerio.production.active_people"
+#: Milliseconds to wait for a part of a page: the first page of a busy API server loads slowly.
+_TIMEOUT = 30_000
 _DAGS = Path(__file__).parents[2] / "dags"
 _BROKEN_SPECS = {
     "churned.yaml": "name: churned\nworkspace: production\npostgres_conn_id: warehouse\nnulls: drop\n"
@@ -92,6 +94,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     assert chromium, "chromium is not on the PATH. Run make browser, which installs it"
     with sync_playwright() as playwright:
+        expect.set_options(timeout=_TIMEOUT)
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
         yield browser
         browser.close()
@@ -101,6 +104,6 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """Open a page of the size of a laptop's screen."""
     page = browser.new_page(viewport={"width": 1400, "height": 800}, color_scheme="light")
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(_TIMEOUT)
     yield page
     page.close()
