@@ -107,6 +107,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         workspace=spec.workspace,
         sync_name=spec.name,
         **_queries(spec),
+        create=spec.create,
         nulls=spec.nulls,
         timestamps=spec.timestamps,
         postgres_conn_id=spec.postgres_conn_id,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_cio.engine.delivery.lanes import Lanes
 from airflow_provider_cio.engine.delivery.segment import SegmentMembers
 from airflow_provider_cio.engine.outcome.failed_changes import FailedChanges
+from airflow_provider_cio.engine.outcome.not_found import NotFound
 from airflow_provider_cio.engine.outcome.tally import Tally
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class _Import:
                 self.tally.add_read(len(chunk))
                 lanes.send(self.mapper.to_operations(chunk))
 
-    def reject_failed_changes(self, snapshot: Snapshot, nulls: Nulls) -> None:
+    def reject_failed_changes(self, snapshot: Snapshot, nulls: Nulls, not_found: NotFound | None) -> None:
         """Reject the rows whose changes were accepted and not applied. This reads the query again."""
         if not (self.failed_changes and self.failed_changes.load()):
             return
@@ -75,6 +76,8 @@ class _Import:
             mapper = self.query.mapper(rows.columns, nulls, _already_rejected)
             for chunk in rows:
                 for operation, rejected in self.failed_changes.match(mapper.to_operations(chunk)):
+                    if not_found and operation.person in not_found.people:
+                        continue
                     self.tally.add_failed_change(operation, rejected)
 
 
@@ -111,10 +114,12 @@ def run_sync(
         ):
             summary.warnings += snapshot.watermark.warnings
             members = SegmentMembers() if sync.segment else None
+            not_found = NotFound(read_back.app) if read_back and sync.main.updates_only else None
             imports = []
             for query in sync.queries:  # all of them are opened and checked before anything is sent
                 rows = opened.enter_context(snapshot.read(query.sql))
-                on_accepted = members.add if members and query is sync.main else None
+                collectors = (members, not_found) if query is sync.main else ()
+                on_accepted = [collector.add for collector in collectors if collector]
                 tally = Tally(query.name, summary, report, on_accepted)
                 mapper = query.mapper(rows.columns, sync.nulls, tally.add_rejection)
                 failed_changes = FailedChanges(read_back.app, query) if read_back else None
@@ -122,12 +127,14 @@ def run_sync(
             report.expect(_column_names(imports))
             for query_import in imports:
                 query_import.send(workspace)
+            if not_found:
+                not_found.look_up(summary)
             if members and sync.segment:
                 summary.added_to_segment = members.send(workspace, sync.segment)
             if read_back and summary.rows_imported:
                 read_back.app.wait(read_back.wait)
                 for query_import in imports:
-                    query_import.reject_failed_changes(snapshot, sync.nulls)
+                    query_import.reject_failed_changes(snapshot, sync.nulls, not_found)
         summary.finish(snapshot.watermark.next_last_sync_time)
     finally:
         summary.requests = workspace.requests - earlier_requests

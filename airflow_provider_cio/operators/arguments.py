@@ -67,6 +67,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     for name in _OBJECT_TYPES:
         if (value := arguments[name]) is not None and not (_is_text(value) and _OBJECT_TYPE(value)):
             raise _wrong(name, value, "use the type's number as text, such as '1'")
+    _check_create(arguments)
     _check_segment(arguments["segment_id"], arguments["segment_name"])
     for name, bounds in _SECONDS.items():
         _check_seconds(name, arguments[name], *bounds)
@@ -112,6 +113,21 @@ def _check_main_query(arguments: Mapping[str, Any]) -> None:
     type_id = arguments["relationships_object_type_id"] or arguments["object_type_id"]
     if arguments["relationships_query"] is not None and type_id is None:
         raise ArgumentError("relationships_query needs relationships_object_type_id, such as '1'.")
+
+
+def _check_create(arguments: Mapping[str, Any]) -> None:
+    create = arguments["create"]
+    if type(create) is not bool:
+        raise _wrong("create", create, "use True or False")
+    if create:
+        return
+    if arguments["people_query"] is None:
+        raise ArgumentError("create=False is for people, and there is no people_query. Remove create.")
+    if arguments["relationships_query"] is not None:
+        raise ArgumentError(
+            "create=False cannot be combined with relationships_query, because a relationship can create its"
+            " person. Use another task for the relationships."
+        )
 
 
 def _check_segment(number: Any, name: Any) -> None:

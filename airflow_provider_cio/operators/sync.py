@@ -13,7 +13,16 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_cio.assets import create_asset
-from airflow_provider_cio.engine import Counts, PostgresSource, ReadBack, Status, Summary, Sync, run_sync
+from airflow_provider_cio.engine import (
+    Counts,
+    PeopleQuery,
+    PostgresSource,
+    ReadBack,
+    Status,
+    Summary,
+    Sync,
+    run_sync,
+)
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.engine.delivery.segment import find_segment
 from airflow_provider_cio.engine.preview import Preview, preview
@@ -75,6 +84,8 @@ class CustomerIOSyncOperator(BaseOperator):
         relationships_query: The same for relationships between people and objects.
         relationships_identify_by: Whether the people of relationships are identified by ``id`` or ``email``.
         relationships_object_type_id: The type of their objects. By default it is ``object_type_id``.
+        create: Whether a row of ``people_query`` creates its person if the person does not exist. With False,
+            such rows change nothing, and are counted as ``not_found`` if the connection has an App API key.
         nulls: ``remove`` an attribute that is NULL, or ``skip`` it.
         timestamps: Dates and times as ``unix`` seconds or ``iso`` text.
         postgres_conn_id: The connection of the source.
@@ -116,6 +127,7 @@ class CustomerIOSyncOperator(BaseOperator):
         relationships_query: str | None = None,
         relationships_identify_by: Identifier = "id",
         relationships_object_type_id: str | None = None,
+        create: bool = True,
         nulls: Nulls = "remove",
         timestamps: Timestamps = "unix",
         postgres_conn_id: str = "postgres_default",
@@ -148,6 +160,7 @@ class CustomerIOSyncOperator(BaseOperator):
         self.relationships_query = relationships_query
         self.relationships_identify_by = relationships_identify_by
         self.relationships_object_type_id = relationships_object_type_id or object_type_id
+        self.create = create
         self.nulls = nulls
         self.timestamps = timestamps
         self.postgres_conn_id = postgres_conn_id
@@ -300,6 +313,8 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def _sync(self) -> Sync:
         main = PEOPLE.build(self) or OBJECTS.build(self)
+        if isinstance(main, PeopleQuery):
+            main = dataclasses.replace(main, create=self.create)
         return Sync(main=main, relationships=RELATIONSHIPS.build(self), nulls=self.nulls)  # type: ignore[arg-type] # `check_arguments` makes sure that there is a main query
 
     # The end of the run.

@@ -214,6 +214,8 @@ class SyncSpec(_Shared):
     """The objects to import, instead of people."""
     relationships: Relationships | None = None
     """The relationships to import after the people or objects."""
+    create: bool = True
+    """Whether a row creates its person if the person does not exist. For people only."""
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
@@ -221,6 +223,13 @@ class SyncSpec(_Shared):
             raise ValueError("give either people or objects")
         if self.relationships and not (self.relationships.object_type_id or self.objects):
             raise ValueError("relationships needs object_type_id, the type of the objects")
+        if not self.create and not self.people:
+            raise ValueError("create: false is for people only. Remove create, or give people")
+        if not self.create and self.relationships:
+            raise ValueError(
+                "create: false cannot be combined with relationships, because a relationship can create its"
+                " person. Remove relationships, or give them a sync without create: false"
+            )
         if self.spread and not (self.schedule and self.schedule.every):
             raise ValueError(
                 "spread needs a schedule such as every: 1 hour. A cron expression sets the exact minute"

@@ -139,6 +139,26 @@ class AppClient(HttpClient):
         segments = self._attempt(_SEGMENTS_REQUEST, _parse_segments)
         return next((each for each in segments if (each.name, each.type) == (name, "manual")), None)
 
+    def known_ids(self, ids: list[str]) -> set[str]:
+        """Return which of these ids people have.
+
+        Args:
+            ids: At most `PEOPLE_PER_REQUEST` ids.
+
+        Raises:
+            ConfigurationError, TransientError: As for `segments`.
+        """
+        request = ApiRequest("POST", "/v1/customers/attributes", msgspec.json.encode({"ids": ids}))
+        return self._call(request, _parse_known_ids)
+
+    def has_email(self, email: str) -> bool:
+        """Return whether a person has this email address.
+
+        Raises:
+            ConfigurationError, TransientError: As for `segments`.
+        """
+        return self._call(ApiRequest("GET", "/v1/customers", params={"email": email}), _parse_is_known)
+
     def activities(self, activity_type: str) -> Iterator[Activity]:
         """Yield the activities of a type, the newest first, and request each page when it is needed.
 
@@ -206,6 +226,22 @@ class _CreatedSegment(msgspec.Struct):
     segment: Segment
 
 
+class _Customer(msgspec.Struct):
+    identifiers: Identifiers
+
+
+class _CustomerEntry(msgspec.Struct):
+    customer: _Customer
+
+
+class _Customers(msgspec.Struct):
+    customers: list[_CustomerEntry]
+
+
+class _SearchResults(msgspec.Struct):
+    results: list[Identifiers]
+
+
 class _ActivityPage(msgspec.Struct):
     activities: list[Activity] | None = None
     next: str | None = None
@@ -231,6 +267,15 @@ def _parse_created_segment(name: str, response: ApiResponse) -> Segment:
                 " Choose another name, or create the segment in Customer.io and use its id."
             )
     return response.decode_ok(_CreatedSegment).segment
+
+
+def _parse_known_ids(response: ApiResponse) -> set[str]:
+    customers = response.decode_ok(_Customers).customers
+    return {entry.customer.identifiers.id for entry in customers if entry.customer.identifiers.id}
+
+
+def _parse_is_known(response: ApiResponse) -> bool:
+    return bool(response.decode_ok(_SearchResults).results)
 
 
 def _parse_activities(response: ApiResponse) -> _ActivityPage:

@@ -42,3 +42,8 @@ ACTIVITY_PAGES = 600
 EMPTY_ACTIVITY_PAGES = 10
 #: Seconds for reading the activity log. At 10 requests a second they are enough for all its pages.
 ACTIVITY_SECONDS = 60.0
+
+# People that do not exist.
+
+#: Seconds for looking up the people of a sync that creates none: 60,000 by id, or 600 by email address.
+PEOPLE_SECONDS = 60.0

@@ -17,6 +17,8 @@ IDENTIFIER_BYTES = 150
 ATTRIBUTES = 300
 #: The people in one request that adds people to a segment.
 SEGMENT_PEOPLE = 1_000
+#: The ids in one request to the App API for the attributes of people.
+PEOPLE_PER_REQUEST = 100
 #: The activities on one page of the App API.
 ACTIVITIES_PER_PAGE = 100
 #: The requests per second that the App API allows.

@@ -34,6 +34,13 @@ def make(**arguments: Any) -> Any:
         ({**PEOPLE, "identify_by": "cio_id"}, "identify_by='cio_id' is not valid: use id or email"),
         ({**PEOPLE, "identify_by": ""}, "identify_by='' is not valid"),
         ({**RELATED, "relationships_identify_by": None, "object_type_id": "1"}, "use id or email"),
+        ({**PEOPLE, "create": None}, "create=None is not valid: use True or False"),
+        ({**PEOPLE, "create": 0}, "create=0 is not valid: use True or False"),
+        ({**OBJECTS, "create": False}, "create=False is for people, and there is no people_query"),
+        (
+            {**RELATED, "relationships_object_type_id": "1", "create": False},
+            "create=False cannot be combined with relationships_query",
+        ),
         ({**PEOPLE, "workspace": "My Workspace"}, "workspace='My Workspace' is not valid"),
         ({**PEOPLE, "workspace": ""}, "workspace='' is not valid"),
         ({**PEOPLE, "workspace": 5}, "workspace=5 is not valid"),
@@ -105,6 +112,7 @@ def test_a_wrong_value_is_refused_at_construction(arguments: dict[str, Any], mes
         {**PEOPLE, "overlap": 0, "max_lookback": 0, "statement_timeout": 1, "segment_name": "VIP"},
         {**OBJECTS, "object_type_id": "12", "relationships_query": "SELECT 1", "overlap": None},
         {**RELATED, "relationships_object_type_id": "2", "relationships_identify_by": "email"},
+        {**PEOPLE, "create": False},
         {**PEOPLE, "pool": "another", "customerio_conn_id": "mine", "default_args": {"retries": 1}},
     ],
 )

@@ -295,3 +295,26 @@ def test_of_the_intervals_missed_in_a_pause_only_the_latest_is_made_up(airflow: 
     following = scheduled.next_dagrun_info(last_automated_run_info=latest)
     assert following
     assert following.run_after == latest.run_after.add(years=1)
+
+
+def test_a_sync_can_update_people_and_create_none(
+    connected: Airflow, database: Database, emulator: EmulatorProcess
+) -> None:
+    """The key `create` of a spec reaches Customer.io, and the summary counts rows without a person."""
+    database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('uo1', 'uo1@b.co')")
+    connected.write("syncs/creates.yaml", spec("creates"))
+    connected.run("customerio.production.creates")
+    database.execute("INSERT INTO people VALUES ('uo2', 'uo2@b.co')")
+    connected.connect(
+        "customerio_production",
+        conn_type="customerio",
+        login=emulator.site_id,
+        password=emulator.api_key,
+        host=emulator.url,
+        extra=json.dumps({"app_api_key": emulator.app_api_key}),
+    )
+    connected.write("syncs/updates.yaml", spec("updates", more="create: false\n"))
+    run = connected.run("customerio.production.updates")
+    summary = connected.summary(run)
+    assert (run.state, summary["rows_imported"], summary["not_found"]) == ("success", 2, 1)
+    assert set(LocalWorkspace(emulator).attributes(["uo1", "uo2"])) == {"uo1"}

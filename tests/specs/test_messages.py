@@ -36,6 +36,10 @@ MISTAKES = [
         "1:1: give either people or objects",
     ),
     (GOOD + "relationships: {query: SELECT 1}\n", "1:1: relationships needs object_type_id"),
+    (
+        GOOD + 'relationships: {query: SELECT 1, object_type_id: "1"}\ncreate: false\n',
+        "1:1: create: false cannot be combined with relationships",
+    ),
     (GOOD + "  segment: {}\n", "6:12: people.segment: give either id or name"),
     (GOOD + "  segment: {id: 1, name: x}\n", "6:12: people.segment: give either id or name"),
     # Values that Airflow or Postgres cannot store

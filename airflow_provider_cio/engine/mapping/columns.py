@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from airflow_provider_cio.engine.mapping.operations import UPDATE_ONLY
 from airflow_provider_cio.engine.sources.column import Kind
 from airflow_provider_cio.errors import QueryError
 from airflow_provider_cio.track.limits import ATTRIBUTES
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.sources import Column
 
 #: Attributes that control the API and are not stored. Names are case-sensitive: `CIO_ID` is an ordinary name.
-_CONTROL_NAMES = frozenset({"cio_id", "_update", "_timestamp"})
+_CONTROL_NAMES = frozenset({"cio_id", UPDATE_ONLY, "_timestamp"})
 #: `anonymous_id` merges the activity of an anonymous visitor into the person, which cannot be undone.
 #: Customer.io sets `_created_in_customerio_at` itself.
 RESERVED_FOR_PEOPLE = _CONTROL_NAMES | {"anonymous_id", "_created_in_customerio_at"}

@@ -9,6 +9,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+#: An attribute that Customer.io does not store. If it is true, the operation creates no person.
+UPDATE_ONLY = "_update"
 #: The columns that can identify a person.
 Identifier: TypeAlias = Literal["id", "email"]
 
@@ -44,6 +46,7 @@ class Operation(msgspec.Struct, gc=False):
     def values(self) -> dict[str, Any]:
         """Return the values of the row as they are sent, by column. Numbers and nested values stay JSON."""
         operation = _read_operation(self.body)
+        operation.attributes.pop(UPDATE_ONLY, None)  # it is not a column
         values = operation.identifiers | _plain(operation.attributes)
         for relationship in operation.cio_relationships:
             values |= relationship.identifiers | _plain(relationship.relationship_attributes)

@@ -41,16 +41,23 @@ class PeopleQuery(Query):
         sql: The SELECT, rendered.
         identify_by: The column that identifies a person. By default it is ``id``, and ``email`` in rows
             whose id is NULL.
+        create: Whether a row creates its person if the person does not exist.
     """
 
     name: ClassVar = "people"
     identify_by: Identifier | None = None
+    create: bool = True
 
     def mapper(
         self, columns: Sequence[Column], nulls: Nulls, on_rejection: Callable[[Rejection], None]
     ) -> Mapper:
         """Return a mapper for rows with these columns."""
         return PeopleMapper(self, columns, nulls, on_rejection)
+
+    @property
+    def updates_only(self) -> bool:
+        """Whether rows create no people."""
+        return not self.create
 
     @property
     def failed_change_types(self) -> list[str]:
@@ -78,7 +85,9 @@ class PeopleMapper(Mapper):
         names = [column.name for column in columns]
         self._column_index = {name: names.index(name) for name in _IDENTIFIERS if name in names}
         self._identifications = [
-            _Identification(identifier, names, nulls) for identifier in allowed if identifier in names
+            _Identification(identifier, names, nulls, update_only=query.updates_only)
+            for identifier in allowed
+            if identifier in names
         ]
         self._email_owners = EmailOwners() if len(self._column_index) == len(_IDENTIFIERS) else None
         self._no_identifier = RowProblem(
@@ -148,13 +157,16 @@ class _Identification:
         identifier: The column that identifies the people.
         names: The names of all columns.
         nulls: What a NULL attribute does.
+        update_only: Whether rows create no people.
     """
 
-    def __init__(self, identifier: Identifier, names: Sequence[str], nulls: Nulls) -> None:
+    def __init__(
+        self, identifier: Identifier, names: Sequence[str], nulls: Nulls, *, update_only: bool
+    ) -> None:
         self.column_index = names.index(identifier)
         self._name = identifier
         self._identifiers = person_identifiers(identifier)
-        self._attributes = Attributes(names, (identifier,), nulls)
+        self._attributes = Attributes(names, (identifier,), nulls, update_only=update_only)
         self._other_name = "email" if identifier == "id" else "id"
         self._other_index = names.index(self._other_name) if self._other_name in names else None
 

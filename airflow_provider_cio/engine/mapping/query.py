@@ -47,6 +47,11 @@ class Query(ABC):
         """
 
     @property
+    def updates_only(self) -> bool:
+        """Whether rows change what exists in Customer.io, and create nothing."""
+        return False
+
+    @property
     @abstractmethod
     def failed_change_types(self) -> list[str]:
         """The types of activities with which Customer.io logs changes that it accepted and did not apply."""

@@ -48,6 +48,8 @@ class Summary:
     Attributes:
         next_last_sync_time: The last sync time for the next run.
         queries: The counts of each query, by the kind of the query.
+        not_found: The number of imported rows whose person does not exist, so that they changed nothing; None
+            if the sync creates people, or if the App API was not asked.
         added_to_segment: The number of people that were added to the segment; None without a segment.
         requests: The number of requests to Customer.io, including repeated ones.
         bytes: The bytes of their bodies.
@@ -59,6 +61,7 @@ class Summary:
     next_last_sync_time: int = field(init=False)
     status: Status = Status.FAILED
     queries: dict[str, Counts] = field(default_factory=dict)
+    not_found: int | None = None
     added_to_segment: int | None = None
     requests: int = 0
     bytes: int = 0
@@ -111,6 +114,10 @@ class Summary:
             f"{name:<15}{counts.read:>12,}{counts.imported:>12,}{counts.failed:>12,}"
             for name, counts in self.queries.items()
         ]
+        if self.not_found is not None:
+            lines.append(
+                f"{self.not_found:,} of the imported rows changed nothing: their person does not exist"
+            )
         if self.added_to_segment is not None:
             lines.append(f"{self.added_to_segment:,} people added to the segment")
         speed = self.rows_read / max(self.duration, 0.001)
@@ -135,6 +142,7 @@ class Summary:
             "rows_read": self.rows_read,
             "rows_imported": self.rows_imported,
             "rows_failed": self.rows_failed,
+            "not_found": self.not_found,
             "added_to_segment": self.added_to_segment,
             "requests": self.requests,
             "bytes": self.bytes,

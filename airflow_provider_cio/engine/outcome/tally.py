@@ -10,7 +10,7 @@ from airflow_provider_cio.engine.outcome.rejection import Rejection, Report
 from airflow_provider_cio.engine.outcome.summary import Counts, Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_cio.engine.delivery.verdicts import Verdicts
     from airflow_provider_cio.engine.mapping.operations import Operation
@@ -29,7 +29,7 @@ class Tally:
         query: The kind of the query.
         summary: Receives the counts.
         report: Receives the rejections.
-        on_accepted: Called with the operations that Customer.io accepted.
+        on_accepted: Each is called with the operations that Customer.io accepted.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Tally:
         query: str,
         summary: Summary,
         report: Report,
-        on_accepted: Callable[[list[Operation]], None] | None = None,
+        on_accepted: Sequence[Callable[[list[Operation]], None]] = (),
     ) -> None:
         self._query = query
         self._counts = summary.queries.setdefault(query, Counts())
@@ -60,8 +60,8 @@ class Tally:
     def add_verdicts(self, verdicts: Verdicts) -> None:
         """Count the verdicts on a batch."""
         self._counts.imported += len(verdicts.accepted)
-        if self._on_accepted:
-            self._on_accepted(verdicts.accepted)
+        for on_accepted in self._on_accepted:
+            on_accepted(verdicts.accepted)
         for operation, rejected in verdicts.rejected:
             self.add_rejection(self._rejection(operation, rejected))
 
