@@ -123,6 +123,26 @@ def preview(args: Namespace) -> None:
         raise SystemExit(1)
 
 
+def status(args: Namespace) -> None:
+    """Show the state of each sync; exit 2 if Airflow has none."""
+    from airflow.utils.session import create_session
+
+    from airflow_provider_cio.cli.status import as_json, read_statuses, show
+
+    with create_session() as session:
+        statuses = read_statuses(session, args.workspace)
+    if args.format == "json":
+        print(as_json(statuses))  # noqa: T201 - for programs
+    elif statuses:
+        show(statuses, _out)
+    if not statuses:
+        where = f" in workspace {args.workspace}" if args.workspace else ""
+        _err.print(
+            f"Airflow has no sync{where}. A new spec is in the list half a minute later.", markup=False
+        )
+        raise SystemExit(2)
+
+
 def pools(args: Namespace) -> None:
     """Create the pools that the specs in a folder need. Broken specs are reported and skipped."""
     from airflow_provider_cio.state.pools import create_pools

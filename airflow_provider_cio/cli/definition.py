@@ -26,6 +26,10 @@ _SPECS = Arg(
     help="The folder that build_dags reads, if a defaults.yaml above the folder of the spec applies",
 )
 _SPEC = Arg(("spec",), metavar="SPEC", help="The file of the spec")
+_STATUS_FORMAT = Arg(
+    ("--format",), choices=("text", "json"), default="text", help="A table for people, or JSON for programs"
+)
+_ONLY_WORKSPACE = Arg(("--workspace",), metavar="NAME", help="Show only the syncs of this workspace")
 _WORKSPACE = Arg(("workspace",), help="The name of the workspace")
 _SYNC = Arg(("sync",), help="The name of the sync")
 
@@ -59,6 +63,12 @@ def get_customerio_cli_commands() -> list[GroupCommand]:
             help="Print the first rows of a spec's queries, and what would be sent or refused. Sends nothing",
             func=_lazy("preview"),
             args=(_SPEC, _SPECS),
+        ),
+        ActionCommand(
+            name="status",
+            help="Show each sync with its last run, failing rows, last sync time and next run",
+            func=_lazy("status"),
+            args=(_STATUS_FORMAT, _ONLY_WORKSPACE),
         ),
         ActionCommand(
             name="pools",
