@@ -136,7 +136,7 @@ class _Reader:
     def _scalar(self, event: Event) -> None:
         frame = self._stack[-1] if self._stack else None
         if frame and frame.key is None and type(frame.value) is dict:
-            self._count(event, 1)
+            self._count_nodes(event, 1)
             self._key(event, frame)
             return
         scalar = _Anchored(self._value(event), 1, 0)
@@ -176,7 +176,7 @@ class _Reader:
         marks = self._marks[id(value)] = {}
         if event.anchor:
             anchors[event.anchor] = _Anchored(None, 0, 0)
-        self._count(event, 1)
+        self._count_nodes(event, 1)
         self._stack.append(_Frame(value, event, marks, anchors))
         if len(self._stack) > MAX_DEPTH:
             raise _at(event, f"is nested more than {MAX_DEPTH} levels deep: a spec needs fewer than 10")
@@ -199,7 +199,7 @@ class _Reader:
         for each in merged if isinstance(merged, list) else [merged]:
             if not isinstance(each, dict):
                 raise _at(frame.event, "<< in this mapping needs a mapping, or a list of mappings")
-            self._count(frame.event, len(each))
+            self._count_nodes(frame.event, len(each))
             frame.size += len(each)
             marks = self._marks[id(each)]
             for key, value in each.items():
@@ -225,7 +225,7 @@ class _Reader:
         self._add(event, anchored)
 
     def _add(self, event: Event, anchored: _Anchored) -> None:
-        self._count(event, anchored.size)
+        self._count_nodes(event, anchored.size)
         if self._stack:
             self._put(self._stack[-1], event, anchored)
         else:
@@ -249,7 +249,7 @@ class _Reader:
         frame.value[key.value] = anchored.value
         frame.marks[key.value] = Mark(key, event)
 
-    def _count(self, event: Event, nodes: int) -> None:
+    def _count_nodes(self, event: Event, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             raise _at(event, f"has more than {MAX_NODES:,} keys and values: a spec has fewer than 100")
