@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.hooks.customerio import CustomerIOHook
 from airflow_provider_cio.hooks.source import connect_source
-from airflow_provider_cio.state.airflow_api import check_airflow_answers
+from airflow_provider_cio.state.airflow_api import variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def connect_postgres(postgres_conn_id: str, application_name: str) -> psycopg.Co
 
     Raises:
         ConfigurationError: The Airflow connection does not exist, or cannot be used.
-        psycopg.OperationalError: The server does not answer, or refuses the connection.
+        psycopg.OperationalError: The server does not respond, or refuses the connection.
     """
     with _must_exist("postgres_conn_id", postgres_conn_id, "Postgres"):
         return connect_source(postgres_conn_id, application_name)
@@ -52,7 +52,7 @@ def _must_exist(argument: str, connection: str, kind: str) -> Iterator[None]:
     try:
         yield
     except AirflowNotFoundException:
-        check_airflow_answers()
+        variable_names()  # raises if Airflow's API cannot be reached
         raise ConfigurationError(
             f"The connection {connection} ({argument}) does not exist. Create it with the type {kind} under"
             " Admin > Connections, as docs/connections.md describes."

@@ -1,4 +1,4 @@
-"""OpenLineage: which tables a sync reads, and which workspace it writes to."""
+"""Report to OpenLineage which tables a sync reads and which workspace it writes to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Tables and views of this transaction's queries; a partitioned table stands for its partitions.
+#: The tables and views that the queries of this transaction use. A partitioned table is listed without its
+#: partitions.
 _LOCKED_TABLES = """
     SELECT DISTINCT concat_ws('.', current_database(), nspname, relname)
     FROM pg_catalog.pg_locks
@@ -35,15 +36,15 @@ _LOCKED_TABLES = """
 def lineage(
     queries: Sequence[str], postgres_conn_id: str, workspace: str, sync_name: str
 ) -> OperatorLineage[Any, Any]:
-    """Describe a run to OpenLineage, whose provider asks for it.
+    """Return the inputs and outputs of a run for OpenLineage.
 
     Args:
-        queries: What was run on the source.
-        postgres_conn_id: The source.
-        workspace: The workspace's name.
-        sync_name: The name of the sync; with the workspace it names the asset that a run updates.
+        queries: The queries of the run.
+        postgres_conn_id: The id of the connection of the source.
+        workspace: The name of the workspace.
+        sync_name: The name of the sync. With the workspace it forms the URI of the asset that a run updates.
     """
-    # Only there when somebody has installed the provider of OpenLineage.
+    # These can be imported only if the OpenLineage provider is installed, which then calls this function.
     from airflow.providers.common.compat.openlineage.facet import Dataset, SQLJobFacet  # noqa: PLC0415
     from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415
 
@@ -60,23 +61,27 @@ def lineage(
 
 
 def _tables(hook: PostgresHook, queries: Sequence[str]) -> list[str]:
-    """Name what queries read, as database.schema.table.
+    """Return the tables that queries read, as database.schema.table.
 
-    Postgres says it: it locks whatever a query reads when it plans it. OpenLineage's own parser does not see
-    tables inside WITH, and gives up at some of Postgres's syntax.
+    Postgres locks each table of a query when it plans the query, so the locks are the complete list.
+    OpenLineage's own parser does not find tables inside WITH, and fails at some of Postgres's syntax.
     """
     try:
         return _locked_tables(hook, queries)
-    except psycopg.Error as error:  # its text may quote the query
-        log.warning("Postgres does not tell OpenLineage what the sync reads: %s", type(error).__name__)
+    except psycopg.Error as error:  # its text may quote values
+        log.warning(
+            "The tables that the sync reads cannot be found for OpenLineage (%s).", type(error).__name__
+        )
         return []
 
 
 def _locked_tables(hook: PostgresHook, queries: Sequence[str]) -> list[str]:
     with closing(cast("psycopg.Connection[Any]", hook.get_conn())) as connection:
         connection.read_only = True
-        connection.row_factory = tuple_row  # an Airflow connection may ask for another
+        connection.row_factory = tuple_row  # an Airflow connection can set another one
         for query in queries:
-            with connection.cursor(name="lineage") as cursor:  # it plans the query and reads no row
+            with connection.cursor(
+                name="lineage"
+            ) as cursor:  # opening the cursor plans the query and reads no row
                 cursor.execute(sql.SQL(query))
         return [table for (table,) in connection.execute(_LOCKED_TABLES)]

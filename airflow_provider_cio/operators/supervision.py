@@ -1,8 +1,9 @@
-"""The end of a run whose supervisor was killed.
+"""End a run whose supervisor was killed.
 
-Airflow gives up a task without heartbeats and frees its pool. The heartbeats come from the task's supervisor,
-which is another process. When that process alone is killed, for example because memory runs out, the task
-would go on beside the next run of the workspace, and could overwrite newer rows with older ones.
+Airflow fails a task whose heartbeats stop, and frees its slot in the pool. The heartbeats come from the
+supervisor of the task, which is another process. If only the supervisor is killed, for example when memory
+runs out, the task would continue beside the next run of the workspace and could overwrite newer rows with
+older ones.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
 
 
 def call_when_supervisor_ends(function: Callable[[], object]) -> None:
-    """Call a function, in a thread of its own, as soon as the supervisor of this task has ended.
+    """Call a function in another thread when the supervisor of this task ends.
 
-    A task without a supervisor, as in ``dag.test()``, is left alone.
+    A task without a supervisor, such as in ``dag.test()``, starts no thread.
+
+    Args:
+        function: The function to call. Its result is not used.
     """
-    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415 - parsing a DAG needs none of it
+    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415 - not needed to parse a DAG
 
     connection = getattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket", None)
     if not isinstance(connection, socket.socket):
         return
     ended = select.poll()
-    ended.register(connection, 0)  # a hang-up is reported always; messages are for the task
+    ended.register(connection, 0)  # poll always reports a hang-up; messages are left to the task
 
     def wait() -> None:
         ended.poll()

@@ -345,7 +345,7 @@ class CustomerIOSyncOperator(BaseOperator):
 
         def close(kind: type[BaseException] | None, _error: Any, _traceback: Any) -> None:
             timed_out = kind is not None and not issubclass(kind, Exception)  # execution_timeout
-            report.close(hurried=self._stopped or timed_out)
+            report.close(quickly=self._stopped or timed_out)
 
         return close
 

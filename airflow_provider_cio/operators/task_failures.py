@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowNotFoundException,
     AirflowRuntimeError,
+    AirflowTaskTimeout,
 )
 
 from airflow_provider_cio.errors import ConfigurationError, SyncError
@@ -29,23 +30,43 @@ def as_task_failure() -> Iterator[None]:
     Raises:
         AirflowFailException: A person has to change something, so Airflow does not try again.
         AirflowException: The task may succeed when Airflow tries again.
+        AirflowTaskTimeout: The run exceeded its ``execution_timeout``.
     """
     try:
         yield
     except (ConfigurationError, AirflowNotFoundException) as error:
-        raise AirflowFailException(str(error)) from None
+        raise AirflowFailException(_last_line(error)) from None
     except SyncError as error:
-        raise AirflowException(str(error)) from None
+        raise AirflowException(_last_line(error)) from None
     except AirflowException:
         raise
+    except AirflowTaskTimeout:  # Airflow's own text is only the id of the process
+        raise AirflowTaskTimeout(
+            "The run exceeded its execution_timeout. Increase the timeout, or make the queries faster."
+        ) from None
     except AirflowRuntimeError as error:
         raise AirflowException(
-            f"Airflow's API did not answer as expected ({error.error.error.value}). Run the task again."
+            f"Airflow's API did not respond as expected ({error.error.error.value}). Run the task again."
         ) from None
     except Exception as error:  # noqa: BLE001 - the text of an unknown error can quote rows
         where = "".join(traceback.format_tb(error.__traceback__))
-        log.error("Where the error was raised:\n%s", where)  # noqa: TRY400 - without the text of the error
+        log.error("The error was raised here:\n%s", where)  # noqa: TRY400 - without the text of the error
         raise AirflowException(
             f"An unexpected {type(error).__name__} ended the run; the log lines above show where."
             " If it happens again, report it with these lines."
         ) from None
+
+
+def _last_line(error: Exception) -> str:
+    """Return the text of an error as one line that ends with what to do, and log its other lines before.
+
+    The first line of a text of several lines is its summary, and ends with a colon.
+    """
+    text = str(error)
+    summary, _, details = text.partition("\n")
+    if not details:
+        if text.endswith((".", "?", "!")):
+            return text
+        return f"{text}." if isinstance(error, ConfigurationError) else f"{text}. Run the task again."
+    log.error("%s", text)
+    return f"{summary.rstrip(':')}. The log lines above have the corrections."

@@ -1,7 +1,8 @@
-"""Rejections in the task log: the first few rows, all of them counted by the summary.
+"""The first rejections of a run in the task log. The report has all of them.
 
-A log is read by more people than a report, and kept longer. So it says where a row is and what is wrong with
-it; the sentence of Customer.io, which can quote values of the row, is in the report only.
+More people can read a log than a report, and a log is kept longer. So the log contains the index of the row,
+and the field and reason of the rejection. Only the report contains Customer.io's message, which can quote
+values of the row.
 """
 
 from __future__ import annotations
@@ -15,39 +16,39 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: More would bury what else a log says.
-_LIMIT = 20
-#: Longer than any identifier that Customer.io takes, and than any name of a field.
-_LONGEST = 150
-#: What makes a text an e-mail address, also in a URL's spelling and in full-width characters.
-_AT = re.compile("@|%40|＠|﹫", re.IGNORECASE).search  # noqa: RUF001 - look-alikes are the point
+#: The number of rejections in the log. More of them would hide the other lines.
+_MAX_LINES = 20
+#: The most characters of an identifier, a field or a reason. Customer.io's own limits are not higher.
+_MAX_LENGTH = 150
+#: The at sign of an email address, also URL-encoded and in full-width and small forms.
+_find_at_sign = re.compile("@|%40|＠|﹫", re.IGNORECASE).search  # noqa: RUF001 - look-alikes are the point
 
 
 class RejectionLog:
-    """Writes rejected rows to a log: where, who, what is wrong, and no other value of the row."""
+    """Writes rejections to the task log, without values of the row other than its identifier."""
 
     def __init__(self) -> None:
-        self._written = 0
+        self._count = 0
 
     def add(self, rejection: Rejection) -> None:
-        """Write a rejection, as long as there are few."""
-        self._written += 1
-        if self._written <= _LIMIT:
+        """Log a rejection, if fewer than `_MAX_LINES` are logged."""
+        self._count += 1
+        if self._count <= _MAX_LINES:
             log.error(
                 "%s row %d (%s): %s %s",
                 rejection.query,
                 rejection.row_index,
-                _shown(rejection.identifier, "an e-mail address") or "no identifier",
-                _shown(rejection.field, "a field that the report names"),
-                _shown(rejection.reason, "for a reason that the report names"),
+                _redact(rejection.identifier, "an email address") or "no identifier",
+                _redact(rejection.field, "[field: see the report]"),
+                _redact(rejection.reason, "[reason: see the report]"),
             )
-        if self._written == _LIMIT:
-            log.error("Further rejected rows are in the report only")
+        if self._count == _MAX_LINES:
+            log.error("Further rejections are only in the report.")
 
 
-def _shown(text: str, instead: str) -> str:
-    """Return a text as one short line, or words instead of it when it holds an e-mail address."""
-    if _AT(text):
+def _redact(text: str, instead: str) -> str:
+    """Return a text as one short line, or other words in place of a text that contains an email address."""
+    if _find_at_sign(text):
         return instead
-    shown = text if text.isprintable() else text.encode("unicode_escape").decode()
-    return shown[:_LONGEST]
+    line = text if text.isprintable() else text.encode("unicode_escape").decode()
+    return line[:_MAX_LENGTH]

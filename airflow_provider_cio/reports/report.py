@@ -1,7 +1,7 @@
-"""Reports: a CSV of a run's rejections, written while the run goes, wherever Airflow can store objects.
+"""The report of a run: a CSV of its rejections, written during the run to any store that Airflow supports.
 
-A report holds people's data: the link to it is for users who may read the DAG. A store that fails or does not
-answer costs a run its report, and neither its result nor its time.
+A report contains people's data, so only users who may read the DAG can download it. If the store fails or
+does not respond, the run goes on without a report: its result stays the same, and its delay is bounded.
 """
 
 from __future__ import annotations
@@ -32,49 +32,54 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What every line begins with; the row's own columns follow.
+#: The first columns of every report. The columns of the queries follow.
 _HEADER = ("query", "row", "identifier", "field", "reason", "message")
-_NAME = "%Y-%m-%dT%H%M%S.%fZ.csv"
-#: Characters that are written at once: few enough to hold twice, enough to keep the number of writes low.
-_CHUNK = 256 * 1024
-#: How long a run waits for one step of the store: longer than an object store takes for a part of an upload.
+#: The format of the name of a report: the time when the run started, in UTC.
+_NAME_FORMAT = "%Y-%m-%dT%H%M%S.%fZ.csv"
+#: The number of characters that are written at once. It keeps the number of writes low. Memory holds at most two
+#: chunks: one is filled while the other is written.
+_CHUNK_SIZE = 256 * 1024
+#: The seconds that a run waits for one step of the store. A part of an upload to an object store takes less.
 _STEP_SECONDS = 30
-#: How long a run that has to end waits for its report: Airflow kills a task 5 seconds after the signal.
-_HURRIED_SECONDS = 3
-#: A clean-up that is slower, or has more to do, leaves the rest to the next run.
+#: The seconds that a run waits for its report when Airflow ends the run. Airflow kills the task 5 seconds after
+#: its signal.
+_QUICK_CLOSE_SECONDS = 3
+#: The bounds of removing old reports: the most seconds and the most reports. The next run removes the rest.
 _CLEAN_UP_SECONDS = 10
-_REMOVED_AT_ONCE = 1000
+_MAX_REMOVED = 1000
 
 
 def report_name(started_at: dt.datetime) -> str:
-    """Name the report of a run that started then."""
-    return started_at.strftime(_NAME)
+    """Return the name of the report of a run that started at some time."""
+    return started_at.strftime(_NAME_FORMAT)
 
 
 def started_at(name: str) -> dt.datetime | None:
-    """Read from the name of a report when its run started; None when it is not a report's name."""
+    """Return the time when the run of a report started, or None if the name is not that of a report."""
     try:
-        found = dt.datetime.strptime(name, _NAME).replace(tzinfo=dt.UTC)
+        time_of_run = dt.datetime.strptime(name, _NAME_FORMAT).replace(tzinfo=dt.UTC)
     except ValueError:
         return None
-    return found if report_name(found) == name else None  # strptime also takes other spellings
+    return time_of_run if report_name(time_of_run) == name else None  # strptime accepts other spellings too
 
 
 class Report:
-    """The rejections of one run: all in a CSV, the first few in the log. Without a rejection there is no CSV.
+    """Writes the rejections of one run to a CSV, and the first of them to the log.
+
+    A run without rejections has no CSV.
 
     Args:
-        workspace: The workspace's name.
+        workspace: The name of the workspace.
         sync_name: The name of the sync.
-        started_at: When the run started; names the file.
+        started_at: The time when the run started, which becomes the name of the CSV.
 
     Raises:
-        ConfigurationError: The settings of reports cannot be used.
+        ConfigurationError: A setting of reports is not valid.
     """
 
     def __init__(self, workspace: str, sync_name: str, started_at: dt.datetime) -> None:
         url = check_reports_url()
-        self._retention = _retention()
+        self._retention = _read_retention()
         self._name = report_name(started_at)
         self._log = RejectionLog()
         self._columns: list[str] = []
@@ -82,30 +87,30 @@ class Report:
         self._writer = csv.writer(self._text, quoting=csv.QUOTE_ALL)
         self._writes: Future[None] | None = None
         self._failed = False
-        self._store = Worker("customerio-report")
+        self._worker = Worker("customerio-report")
         self._folder: Folder | None = None
         self._file: BinaryIO | None = None
         try:
-            self._folder = self._store.submit(open_folder, url, workspace, sync_name).result(_STEP_SECONDS)
+            self._folder = self._worker.submit(open_folder, url, workspace, sync_name).result(_STEP_SECONDS)
         except ConfigurationError:
-            self._store.close()
+            self._worker.close()
             raise
-        except Exception as error:  # noqa: BLE001 - every kind of store has errors of its own
+        except Exception as error:  # noqa: BLE001 - each kind of store has exceptions of its own
             self._fail(error)
 
     @property
     def location(self) -> str | None:
-        """The URL of the CSV; None when there is none."""
+        """The URL of the CSV, or None if there is no CSV."""
         if self._writes is None or self._failed or not self._folder:
             return None
         return self._folder.location(self._name)
 
     def expect(self, columns: list[str]) -> None:
-        """Be told which columns the queries have."""
+        """Set the names of the columns of all queries, which become columns of the CSV."""
         self._columns = columns
 
     def add(self, rejection: Rejection) -> None:
-        """Write a rejection. A report that cannot be written stops no run; the log says so."""
+        """Write a rejection. If the store fails, the log has an error and the run goes on."""
         self._log.add(rejection)
         if self._failed:
             return
@@ -121,26 +126,26 @@ class Report:
             *(rejection.values.get(column) for column in self._columns),
         )
         self._writer.writerow(map(cell, values))
-        if self._text.tell() >= _CHUNK:
+        if self._text.tell() >= _CHUNK_SIZE:
             self._flush(_STEP_SECONDS)
 
-    def close(self, *, hurried: bool = False) -> None:
-        """End the CSV, which brings it to its store, and remove old ones of the sync.
+    def close(self, *, quickly: bool = False) -> None:
+        """Complete the CSV in its store, and remove old reports of the sync.
 
         Args:
-            hurried: The run was told to end, so that little time is left.
+            quickly: Whether Airflow ends the run, so that only a few seconds are left.
         """
-        end = time.monotonic() + (_HURRIED_SECONDS if hurried else 2 * _STEP_SECONDS)
+        end = time.monotonic() + (_QUICK_CLOSE_SECONDS if quickly else 2 * _STEP_SECONDS)
         if not self._failed and self._text.tell():
             self._flush(end - time.monotonic())
         if not self._failed and self._writes:
-            self._wait_for(self._store.submit(self._close_file), end - time.monotonic())
+            self._wait_for(self._worker.submit(self._close_file), end - time.monotonic())
         if not self._failed:
             self._remove_old(min(end - time.monotonic(), _CLEAN_UP_SECONDS))
-        self._store.close()
+        self._worker.close()
 
     def _flush(self, seconds: float) -> None:
-        """Hand what is written so far to the store, once the store has taken what it was handed before."""
+        """Write the buffered lines to the store, after the previous write has ended."""
         end = time.monotonic() + seconds
         if self._writes:
             self._wait_for(self._writes, seconds)
@@ -149,12 +154,12 @@ class Report:
         chunk = self._text.getvalue().encode(errors="backslashreplace")
         self._text.seek(0)
         self._text.truncate()
-        self._writes = self._store.submit(self._write, chunk)
-        if self._file is None:  # the first write shows whether the store can be written to
+        self._writes = self._worker.submit(self._write, chunk)
+        if self._file is None:  # the first write shows whether the store is writable
             self._wait_for(self._writes, end - time.monotonic())
 
     def _write(self, chunk: bytes) -> None:
-        """Write to the store; in the store's thread, as everything that touches the file."""
+        """Write a chunk to the store. Like every use of the file, this runs in the worker thread."""
         if self._file is None:
             assert self._folder  # noqa: S101 - a report without a folder has failed
             self._file = self._folder.create(self._name)
@@ -174,35 +179,35 @@ class Report:
         self._failed = True
         self._text.close()
         log.error(
-            "The report cannot be written (%s): only the first rejections are kept, in this log."
-            " Check the store that [customerio] reports_url names.",
-            "the store does not answer" if isinstance(error, TimeoutError) else type(error).__name__,
+            "The report cannot be written (%s). Only the first rejections are kept, in this log. Check the"
+            " store in [customerio] reports_url.",
+            "the store does not respond" if isinstance(error, TimeoutError) else type(error).__name__,
         )
 
     def _remove_old(self, seconds: float) -> None:
         """Remove this sync's reports that are older than ``[customerio] report_retention_days``."""
         if self._folder is None:
             return
-        before = dt.datetime.now(dt.UTC) - self._retention
-        until = time.monotonic() + seconds
+        oldest = dt.datetime.now(dt.UTC) - self._retention
+        deadline = time.monotonic() + seconds
         try:
-            self._store.submit(_remove, self._folder, before, until).result(max(seconds, 0))
+            self._worker.submit(_remove_reports, self._folder, oldest, deadline).result(max(seconds, 0))
         except Exception as error:  # noqa: BLE001 - as above
-            log.warning("Old reports of the sync cannot be removed: %s", type(error).__name__)
+            log.warning("Old reports of the sync cannot be removed (%s).", type(error).__name__)
 
 
-def _remove(folder: Folder, before: dt.datetime, until: float) -> None:
-    """Remove the reports of runs that started before some time."""
+def _remove_reports(folder: Folder, oldest: dt.datetime, deadline: float) -> None:
+    """Remove the reports of runs that started before a time, until a deadline of the monotonic clock."""
     removed = 0
     for name in list(folder.names()):
-        if time.monotonic() > until or removed >= _REMOVED_AT_ONCE:
+        if time.monotonic() > deadline or removed >= _MAX_REMOVED:
             return
-        if (day := started_at(name)) and day < before:
+        if (started := started_at(name)) and started < oldest:
             folder.remove(name)
             removed += 1
 
 
-def _retention() -> dt.timedelta:
+def _read_retention() -> dt.timedelta:
     option = "[customerio] report_retention_days"
     try:
         days = float(conf.get("customerio", "report_retention_days"))

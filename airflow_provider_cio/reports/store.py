@@ -1,7 +1,7 @@
-"""Where reports are kept: ``[customerio] reports_url``, as a folder for each sync.
+"""The store of reports, ``[customerio] reports_url``, with a folder for each sync.
 
-On a local disk, folders and files are for their owner only, and no link below the root is followed, neither
-when a report is written nor when it is given out. Elsewhere, access is up to the store.
+On a local disk, only the owner can read folders and files. Symbolic links below the root are not followed,
+neither to write a report nor to read one. Other stores control the access themselves.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _OPTION = "[customerio] reports_url"
-_LOCAL = {"", "file", "local"}
+#: Schemes of the local disk.
+_LOCAL_SCHEMES = {"", "file", "local"}
 #: Schemes whose URLs begin with the name of a bucket or container.
-_WITH_BUCKET = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl"}
+_BUCKET_SCHEMES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl"}
+#: The modes of folders and files: access for the owner only.
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -47,21 +49,21 @@ class Folder(Protocol):
         """Open a report for reading.
 
         Raises:
-            OSError: It does not exist, or it is not a regular file inside the folder.
+            OSError: The report does not exist, or is not a regular file in the folder.
         """
 
     def names(self) -> Iterable[str]:
-        """List what is in the folder."""
+        """Return the names of all files in the folder, which may include other files than reports."""
 
     def remove(self, name: str) -> None:
         """Remove a report."""
 
 
 def check_reports_url() -> str:
-    """Return ``[customerio] reports_url`` if it can be a URL of a store; nothing is contacted.
+    """Return ``[customerio] reports_url`` if it is a valid URL. Nothing is contacted.
 
     Raises:
-        ConfigurationError: It cannot; the message never holds the URL, which may hold credentials.
+        ConfigurationError: The URL is not valid. The message does not quote it: it can contain credentials.
     """
     try:
         url = str(conf.get("customerio", "reports_url")).strip()
@@ -71,54 +73,54 @@ def check_reports_url() -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise _wrong("is not a valid URL") from None
+        raise _not_valid("is not a valid URL") from None
     if "\0" in url or not url:
-        raise _wrong("is empty" if not url else "is not a valid URL")
-    if parts.scheme in _LOCAL:
+        raise _not_valid("is empty" if not url else "is not a valid URL")
+    if parts.scheme in _LOCAL_SCHEMES:
         if parts.netloc or not parts.path.startswith("/"):
-            raise _wrong("is a relative path")
+            raise _not_valid("is a relative path")
     elif len(parts.scheme) > 1 and "::" not in url and url.startswith(f"{url.partition(':')[0]}://"):
-        if parts.scheme in _WITH_BUCKET and not parts.netloc.rpartition("@")[2]:
-            raise _wrong("names no bucket")
+        if parts.scheme in _BUCKET_SCHEMES and not parts.netloc.rpartition("@")[2]:
+            raise _not_valid("does not contain a bucket")
     else:
-        raise _wrong("is not a valid URL")
+        raise _not_valid("is not a valid URL")
     return url
 
 
 def open_folder(url: str, workspace: str, sync_name: str) -> Folder:
-    """Find the folder of a sync's reports; this may contact the store.
+    """Return the folder for the reports of a sync. This may contact the store.
 
     Args:
-        url: What `check_reports_url` returned.
-        workspace: The workspace's name.
+        url: The URL that `check_reports_url` returned.
+        workspace: The name of the workspace.
         sync_name: The name of the sync.
 
     Raises:
-        ConfigurationError: No installed provider has the store, or its connection does not exist.
+        ConfigurationError: No installed provider supports the store, or its connection does not exist.
     """
     scheme = urlsplit(url).scheme
     try:
         root = ObjectStoragePath(url)
         store = root.fs
     except AirflowNotFoundException:
-        raise _wrong("names a connection that does not exist") from None
+        raise _not_valid("contains a connection id that does not exist") from None
     except (ValueError, ImportError):
-        raise _wrong(f"has the scheme {scheme}, which no installed provider supports") from None
+        raise _not_valid(f"has the scheme {scheme}, which no installed provider supports") from None
     if isinstance(store, LocalFileSystem):
         return _LocalFolder(root.path, workspace, sync_name)
     return _StoredFolder(store, root / workspace / sync_name)
 
 
-def _wrong(what: str) -> ConfigurationError:
+def _not_valid(problem: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{_OPTION} {what}. Set it to an absolute URL of Airflow's object storage, such as"
+        f"{_OPTION} {problem}. Set it to an absolute URL of Airflow's object storage, such as"
         " file:///opt/airflow/reports or s3://aws_default@bucket/reports."
     )
 
 
 @dataclass(frozen=True)
 class _LocalFolder:
-    """A folder on a disk, reached from the root step by step so that no link leads elsewhere."""
+    """A folder on a local disk. Its path is opened folder by folder, so that no link is followed."""
 
     root: str
     workspace: str
@@ -129,14 +131,14 @@ class _LocalFolder:
 
     def create(self, name: str) -> BinaryIO:
         self._create_root()
-        with self._opened(create=True) as folder:
+        with self._open_folder(create=True) as folder:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             file = os.open(name, flags, _FILE_MODE, dir_fd=folder)
-            os.fchmod(file, _FILE_MODE)  # a umask may have taken bits away
+            os.fchmod(file, _FILE_MODE)  # the umask may have removed bits
             return os.fdopen(file, "wb")
 
     def open(self, name: str) -> BinaryIO:
-        with self._opened() as folder:
+        with self._open_folder() as folder:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO would block
             file = os.open(name, flags, dir_fd=folder)
         if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -146,24 +148,24 @@ class _LocalFolder:
 
     def names(self) -> Iterator[str]:
         try:
-            with self._opened() as folder, os.scandir(folder) as entries:
+            with self._open_folder() as folder, os.scandir(folder) as entries:
                 yield from (entry.name for entry in entries if entry.is_file(follow_symlinks=False))
         except FileNotFoundError:
             return
 
     def remove(self, name: str) -> None:
-        with self._opened() as folder:
+        with self._open_folder() as folder:
             os.unlink(name, dir_fd=folder)
 
     def _create_root(self) -> None:
-        """Create the root for its owner only; a root that exists is not ours to change."""
+        """Create the root for its owner only. The mode of a root that exists stays."""
         with contextlib.suppress(FileExistsError):
-            os.makedirs(os.path.dirname(self.root), exist_ok=True)  # noqa: PTH103, PTH120 - a text all along
+            os.makedirs(os.path.dirname(self.root), exist_ok=True)  # noqa: PTH103, PTH120 - the root is a text
             os.mkdir(self.root, _FOLDER_MODE)  # noqa: PTH102
             os.chmod(self.root, _FOLDER_MODE)  # noqa: PTH101 - a umask may have taken bits away
 
     @contextlib.contextmanager
-    def _opened(self, *, create: bool = False) -> Iterator[int]:
+    def _open_folder(self, *, create: bool = False) -> Iterator[int]:
         with contextlib.ExitStack() as opened:
             folder = os.open(self.root, _OPEN_FOLDER)
             opened.callback(os.close, folder)
@@ -181,7 +183,7 @@ class _LocalFolder:
 
 @dataclass(frozen=True)
 class _StoredFolder:
-    """A folder of an object store, or of another file system that fsspec knows."""
+    """A folder of an object store, or of another file system that fsspec supports."""
 
     store: AbstractFileSystem
     path: ObjectStoragePath
@@ -191,7 +193,7 @@ class _StoredFolder:
 
     def create(self, name: str) -> BinaryIO:
         self.store.makedirs(self.path.path, exist_ok=True)
-        # Not through the path's own `open`, which notes every single write as lineage.
+        # `ObjectStoragePath.open` is not used: it reports every single write as lineage.
         return cast("BinaryIO", self.store.open(f"{self.path.path}/{name}", "wb"))
 
     def open(self, name: str) -> BinaryIO:
@@ -199,10 +201,10 @@ class _StoredFolder:
 
     def names(self) -> Iterator[str]:
         try:
-            found = self.store.ls(self.path.path, detail=False)
+            paths = self.store.ls(self.path.path, detail=False)
         except FileNotFoundError:
             return
-        yield from (path.rpartition("/")[2] for path in found)
+        yield from (path.rpartition("/")[2] for path in paths)
 
     def remove(self, name: str) -> None:
         self.store.rm_file(f"{self.path.path}/{name}")

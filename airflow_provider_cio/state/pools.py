@@ -1,6 +1,7 @@
-"""Pools of one slot: what makes syncs of a workspace run one at a time.
+"""The pools of one slot that let one sync of a workspace run at a time.
 
-A task whose pool is missing waits for ever without a word, so every workspace with a sync gets its pool.
+A task whose pool does not exist waits forever, and no log names the reason. So a pool is created for every
+workspace that has a sync.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ _PREFIX = pool_name("")
 
 
 def create_missing_pools() -> list[str]:
-    """Create the pools that syncs known to Airflow need and that are not there.
+    """Create the missing pools of all syncs in Airflow's database.
 
     Returns:
         The names of the pools that were created.
     """
     with create_session() as session:
-        needed = _needed_by_dags(session) | _waited_for_by_tasks(session)
-    return create_pools(needed)
+        names = _pools_of_dags(session) | _pools_of_waiting_tasks(session)
+    return create_pools(names)
 
 
 def create_pools(names: Iterable[str]) -> list[str]:
-    """Create those of the pools that are not there; a pool that somebody changed is left alone.
+    """Create the pools that do not exist. A pool that exists keeps its slots and its description.
+
+    Args:
+        names: The names of the pools.
 
     Returns:
         The names of the pools that were created.
@@ -50,26 +54,26 @@ def create_pools(names: Iterable[str]) -> list[str]:
                     Pool(
                         pool=name,
                         slots=1,
-                        description="One sync of this Customer.io workspace at a time",
+                        description="Lets one sync of this Customer.io workspace run at a time.",
                         include_deferred=True,
                     )
                 )
-        except IntegrityError:  # another API server was quicker
+        except IntegrityError:  # another API server has created the pool in the meantime
             continue
         created.append(name)
     return created
 
 
-def _needed_by_dags(session: Session) -> set[str]:
-    """Name the pools of the factory's DAGs, from their ids."""
+def _pools_of_dags(session: Session) -> set[str]:
+    """Return the names of the pools of all DAGs that the factory builds, which follow from the DAG ids."""
     ids = session.scalars(
         select(DagModel.dag_id).where(DagModel.dag_id.like(f"{_PREFIX}%.%"), ~DagModel.is_stale)
     )
     return {pool_name(dag_id.split(".")[1]) for dag_id in ids}
 
 
-def _waited_for_by_tasks(session: Session) -> set[str]:
-    """Name the pools that scheduled tasks wait for; these may be tasks of hand-written DAGs."""
+def _pools_of_waiting_tasks(session: Session) -> set[str]:
+    """Return the names of the pools that scheduled tasks wait for, which covers DAGs without a spec."""
     waiting = select(TaskInstance.pool).where(
         TaskInstance.state == TaskInstanceState.SCHEDULED, TaskInstance.pool.like(f"{_PREFIX}%")
     )

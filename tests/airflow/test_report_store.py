@@ -259,7 +259,7 @@ def test_a_run_that_has_to_end_does_not_wait_for_the_store(stored: Any) -> None:
     report = Report("w", "s", dt.datetime.now(dt.UTC))
     report.add(REJECTION)
     started = time.monotonic()
-    report.close(hurried=True)
+    report.close(quickly=True)
     assert time.monotonic() - started < HANG_SECONDS / 2
     assert report.location is None
     assert not store.released.is_set()
