@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 _HEADER = ("query", "row", "identifier", "field", "reason", "message")
 #: The format of the name of a report: the time when the run started, in UTC.
 _NAME_FORMAT = "%Y-%m-%dT%H%M%S.%fZ.csv"
-#: The number of characters that are written at once. It keeps the number of writes low. Memory holds at most two
-#: chunks: one is filled while the other is written.
+#: The number of characters that are written at once. It keeps the number of writes low. Memory holds at most
+#: two chunks: one is filled while the other is written.
 _CHUNK_SIZE = 256 * 1024
 #: The seconds that a run waits for one step of the store. A part of an upload to an object store takes less.
 _STEP_SECONDS = 30
-#: The seconds that a run waits for its report when Airflow ends the run. Airflow kills the task 5 seconds after
-#: its signal.
+#: The seconds that a run waits for its report when Airflow ends the run. Airflow kills the task 5 seconds
+#: after its signal.
 _QUICK_CLOSE_SECONDS = 3
 #: The bounds of removing old reports: the most seconds and the most reports. The next run removes the rest.
 _CLEAN_UP_SECONDS = 10

@@ -1,4 +1,4 @@
-"""An Airflow in this process, for `dag.test()`."""
+"""An Airflow in this process, whose DAGs run with `dag.test()`."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 _DAGS = _HOME / "dags"
 
-# Airflow reads these when it is imported, which the test modules do.
+# Airflow reads these variables when the test modules import it.
 os.environ.update(
     AIRFLOW_HOME=str(_HOME),
     AIRFLOW__CORE__DAGS_FOLDER=str(_DAGS),
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY="1",
-    AIRFLOW__CORE__FERNET_KEY="",  # each process would make its own
+    AIRFLOW__CORE__FERNET_KEY="",  # otherwise each process generates its own key
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{_HOME / 'airflow.db'}",
     AIRFLOW__CUSTOMERIO__RETRY_FOR="3",
     AIRFLOW__CUSTOMERIO__APPLY_WAIT="0",
@@ -51,33 +51,33 @@ def _metadata() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[EmulatorProcess]:
-    """Give a workspace that all tests share."""
+    """Return a workspace that all tests share."""
     with EmulatorProcess(faults=True) as process:
         yield process
 
 
 class Airflow:
-    """DAGs, connections and what became of runs."""
+    """An Airflow: its DAG folder, connections, Variables, pools and runs."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
     def connect(self, name: str, **fields: Any) -> None:
-        """Define a connection."""
+        """Define a connection in the environment."""
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of the DAG folder."""
+        """Write a text file to the DAG folder."""
         self.write_bytes(name, text.encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file of the DAG folder whose content is not text."""
+        """Write a file with any content to the DAG folder."""
         path = _DAGS / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
     def dags(self) -> dict[str, Any]:
-        """Parse the DAG folder as Airflow does."""
+        """Parse the DAG folder as Airflow does, and return its DAGs by id."""
         from airflow.dag_processing.dagbag import DagBag
 
         bag = DagBag(dag_folder=str(_DAGS))
@@ -85,18 +85,18 @@ class Airflow:
         return dict(bag.dags)
 
     def run(self, dag_id: str, **conf: Any) -> DagRun:
-        """Run a DAG to its end."""
+        """Run a DAG to its end, and return the run."""
         run: DagRun = self.dags()[dag_id].test(run_conf=conf)
         return run
 
     def summary(self, run: DagRun) -> dict[str, Any]:
-        """Read the XCom that a run left, whatever its state."""
+        """Return the XCom summary of a run, which a failed run has too."""
         (task,) = run.get_task_instances()
         summary: dict[str, Any] = task.xcom_pull(task_ids="sync", key="summary")
         return summary
 
     def rendered_query(self, run: DagRun) -> str:
-        """Read what the Rendered Template tab shows."""
+        """Return the query that the Rendered Template tab shows."""
         from airflow.models.renderedtifields import RenderedTaskInstanceFields
 
         (task,) = run.get_task_instances()
@@ -104,20 +104,20 @@ class Airflow:
         return str(fields["people_query"]) if fields else ""
 
     def variable(self, key: str) -> str | None:
-        """Read a Variable."""
+        """Return the value of a Variable, or None if it does not exist."""
         from airflow.models import Variable
 
-        value: str | None = Variable.get(key, default_var=None)  # noqa: AIR311 - the SDK's works in tasks only
+        value: str | None = Variable.get(key, default_var=None)  # noqa: AIR311 - the SDK's class works in tasks only
         return value
 
     def set_variable(self, key: str, value: str) -> None:
-        """Set a Variable, as a person does in the UI."""
+        """Set a Variable, as a user does in the UI."""
         from airflow.models import Variable
 
         Variable.set(key, value)  # noqa: AIR311
 
     def pool(self, name: str) -> dict[str, Any]:
-        """Read a pool."""
+        """Return the settings of a pool."""
         from airflow.models import Pool
 
         pool = Pool.get_pool(name)
@@ -125,7 +125,7 @@ class Airflow:
         return {"slots": pool.slots, "include_deferred": pool.include_deferred}
 
     def set_slots(self, name: str, slots: int) -> None:
-        """Give a pool another number of slots, as a person does in the UI."""
+        """Set the number of slots of a pool, as a user does in the UI."""
         from airflow.models import Pool
 
         Pool.create_or_update_pool(name, slots, "changed", include_deferred=True)
@@ -140,7 +140,7 @@ globals().update(build_dags(Path(__file__).parent / "syncs"))
 
 @pytest.fixture
 def airflow(_metadata: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Airflow]:
-    """Give an Airflow with a factory and no specs yet."""
+    """Return an Airflow with a DAG factory and no specs."""
     (_DAGS / "syncs").mkdir(parents=True)
     airflow = Airflow(monkeypatch)
     airflow.write("customerio_syncs.py", FACTORY)
@@ -152,7 +152,7 @@ def airflow(_metadata: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Airflo
 def connected(
     airflow: Airflow, postgres: LocalPostgres, database: Database, emulator: EmulatorProcess
 ) -> Airflow:
-    """Give that Airflow with connections to the test's database and to the workspace."""
+    """Return that Airflow with connections to the database of the test and to the workspace."""
     airflow.connect("warehouse", **{**postgres.airflow_connection(), "schema": database.name})
     airflow.connect(
         "customerio_production",

@@ -1,4 +1,4 @@
-"""Arguments of the operator: a wrong value is an import error of the DAG's file, not a failed run."""
+"""Arguments of the operator: a value that is not valid is an import error of the DAG's file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 PEOPLE = {"people_query": "SELECT 1 AS id"}
 OBJECTS = {"objects_query": "SELECT 1 AS object_id", "object_type_id": "1"}
 RELATED = {**PEOPLE, "relationships_query": "SELECT 1 AS id, 1 AS object_id"}
-BOTH = "Give people_query or objects_query, one of the two; both is given."
+BOTH = "Both people_query and objects_query are given. Give one of them."
 SECONDS = "use whole seconds from 0 to 31536000, such as 60"
 
 
 def make(**arguments: Any) -> Any:
-    """Construct the operator."""
+    """Construct the operator with some arguments."""
     from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 
     return CustomerIOSyncOperator(**{"task_id": "sync", "workspace": "w", "sync_name": "s", **arguments})
@@ -49,8 +49,8 @@ def make(**arguments: Any) -> Any:
         ({**PEOPLE, "sync_name": "a.b"}, "sync_name='a.b' is not valid"),
         ({**PEOPLE, "sync_name": "../x"}, "sync_name='../x' is not valid"),
         ({**PEOPLE, "sync_name": "x" * 101}, "use 1 to 100 of a-z, 0-9 and _"),
-        ({**PEOPLE, "sync_name": "{{ params.sync }}"}, "it is not a template"),
-        ({}, "Give people_query or objects_query, one of the two; neither is given."),
+        ({**PEOPLE, "sync_name": "{{ params.sync }}"}, "templates are not rendered here"),
+        ({}, "Neither people_query nor objects_query is given. Give one of them."),
         ({**PEOPLE, **OBJECTS}, BOTH),
         ({"people_query": ""}, "people_query is empty"),
         ({"people_query": " \n"}, "people_query is empty"),
@@ -59,20 +59,26 @@ def make(**arguments: Any) -> Any:
         ({"people_query": "SELECT '\0'"}, "people_query contains a NUL character"),
         ({**PEOPLE, "relationships_query": "", "object_type_id": "1"}, "relationships_query is empty"),
         ({"objects_query": "SELECT 1"}, "objects_query needs object_type_id"),
-        ({**OBJECTS, "object_type_id": 1}, "object_type_id=1 is not valid: use the type's number as text"),
+        (
+            {**OBJECTS, "object_type_id": 1},
+            "object_type_id=1 is not valid: use the number of the",
+        ),
         ({**OBJECTS, "object_type_id": True}, "object_type_id=True is not valid"),
         ({**OBJECTS, "object_type_id": "0"}, "object_type_id='0' is not valid"),
         ({**OBJECTS, "object_type_id": "01"}, "object_type_id='01' is not valid"),
         ({**OBJECTS, "object_type_id": "٣"}, "object_type_id='٣' is not valid"),
         ({**OBJECTS, "object_type_id": "companies"}, "object_type_id='companies' is not valid"),
         ({**OBJECTS, "object_type_id": ""}, "object_type_id='' is not valid"),
-        ({**OBJECTS, "identify_by": "id"}, "identify_by is for people"),
-        ({**OBJECTS, "segment_id": 7}, "segment_id is for people"),
+        ({**OBJECTS, "identify_by": "id"}, "identify_by is only valid with people_query"),
+        ({**OBJECTS, "segment_id": 7}, "segment_id is only valid with people_query"),
         (RELATED, "relationships_query needs relationships_object_type_id"),
         ({**RELATED, "relationships_object_type_id": 1}, "relationships_object_type_id=1 is not valid"),
-        ({**PEOPLE, "segment_id": 1, "segment_name": "x"}, "Give segment_id or segment_name, one of the two"),
+        ({**PEOPLE, "segment_id": 1, "segment_name": "x"}, "Both segment_id and segment_name are given"),
         ({**PEOPLE, "segment_id": 0}, "segment_id=0 is not valid"),
-        ({**PEOPLE, "segment_id": "7"}, "segment_id='7' is not valid: use the segment's number, such as 7"),
+        (
+            {**PEOPLE, "segment_id": "7"},
+            "segment_id='7' is not valid: use the number of the",
+        ),
         ({**PEOPLE, "segment_id": True}, "segment_id=True is not valid"),
         ({**PEOPLE, "segment_id": 1.5}, "segment_id=1.5 is not valid"),
         ({**PEOPLE, "segment_name": ""}, "segment_name='' is not valid"),
@@ -117,21 +123,21 @@ def test_a_wrong_value_is_refused_at_construction(arguments: dict[str, Any], mes
     ],
 )
 @pytest.mark.usefixtures("airflow")
-def test_right_values_are_taken(arguments: dict[str, Any]) -> None:
-    """Everything that the docs describe; a pool that is given replaces the workspace's."""
+def test_valid_values_are_accepted(arguments: dict[str, Any]) -> None:
+    """All documented values are accepted. A given pool replaces the pool of the workspace."""
     assert make(**arguments).pool == arguments.get("pool", "customerio.w")
 
 
 @pytest.mark.usefixtures("airflow")
-def test_default_args_are_checked_and_leave_the_pool_alone() -> None:
-    """A team's default pool does not let two syncs of a workspace run at a time."""
+def test_default_args_are_checked_and_do_not_change_the_pool() -> None:
+    """With a pool in default_args, two syncs of a workspace still do not run at the same time."""
     assert make(**PEOPLE, default_args={"pool": "etl"}).pool == "customerio.w"
     with pytest.raises(ValueError, match="nulls='drop' is not valid: use remove or skip"):
         make(**PEOPLE, default_args={"nulls": "drop"})
 
 
 def test_a_query_may_be_the_output_of_another_task(connected: Airflow) -> None:
-    """It is resolved when the task runs, and then rendered to a text like others."""
+    """Airflow resolves the output when the task runs. Then it is rendered like any query."""
     connected.write(
         "output.py",
         "from airflow.sdk import DAG, task\n"
@@ -150,7 +156,7 @@ def test_a_query_may_be_the_output_of_another_task(connected: Airflow) -> None:
 def test_a_wrong_value_of_a_mapped_task_fails_its_run_at_once(
     connected: Airflow, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Airflow constructs a mapped task when it runs; it fails like other configuration, with a summary."""
+    """Airflow constructs a mapped task when it runs. The task fails without a retry, and has a summary."""
     connected.write(
         "mapped_wrong.py",
         "from airflow.sdk import DAG\n"

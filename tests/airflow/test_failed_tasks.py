@@ -68,7 +68,7 @@ def assert_short_sentence(line: str, *expected: str) -> None:
         (Case(conf={"dryrun": True}), "Did you mean dry_run? Correct the key."),
         (Case(query="SELECT {{ var.value.not_there }}"), "Create it under Admin > Variables"),
         (Case(variable="yesterday"), f"The Variable {KEY} is 'yesterday'"),
-        (Case(more="customerio_conn_id: nowhere\n"), "Create it under Admin > Connections"),
+        (Case(more="customerio_conn_id: nowhere\n"), "under Admin > Connections"),
         (Case(warehouse={"password": "wrong"}), "Correct the login and password"),
         (Case(warehouse={"port": 1}), "Cannot connect to Postgres"),
         (Case(query="SELECT id FROM not_there"), "not_there"),
@@ -107,9 +107,7 @@ def test_a_wrong_argument_of_a_mapped_task(connected: Airflow, capfd: pytest.Cap
     """The last line names the argument and its valid values."""
     connected.write("mapped.py", MAPPED)
     assert connected.run("customerio.production.mapped").state == "failed"
-    assert_short_sentence(
-        last_line(capfd.readouterr().out), "nulls='drop' is not valid: use remove or skip."
-    )
+    assert_short_sentence(last_line(capfd.readouterr().out), "nulls='drop' is not valid: use remove or skip.")
 
 
 def test_an_outage_of_customerio(

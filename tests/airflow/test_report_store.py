@@ -1,4 +1,4 @@
-"""Settings and stores of reports that are wrong, fail, or do not answer."""
+"""Settings of reports that are not valid, and stores that fail or do not respond."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 URL = "AIRFLOW__CUSTOMERIO__REPORTS_URL"
 DAYS = "AIRFLOW__CUSTOMERIO__REPORT_RETENTION_DAYS"
 REJECTION = Rejection("people", 1, "x", "identifiers.id", "invalid", "no", {"id": "x"})
-#: Longer than any bound that these tests wait for.
+#: The seconds that a hanging store waits: more than any bound in these tests.
 HANG_SECONDS = 60
 
 
@@ -47,8 +47,8 @@ HANG_SECONDS = 60
             "memory://x/reports",
             "reports_url has the scheme memory, which no installed",
         ),
-        (URL, "s3:///reports", "reports_url names no bucket"),
-        (URL, "s3://aws_default@/reports", "reports_url names no bucket"),
+        (URL, "s3:///reports", "reports_url does not contain a bucket"),
+        (URL, "s3://aws_default@/reports", "reports_url does not contain a bucket"),
         (URL, "s3:/bucket/reports", "reports_url is not a valid URL"),
         (URL, "s3://[bucket/reports", "reports_url is not a valid URL"),
         (URL, "simplecache::s3://bucket", "reports_url is not a valid URL"),
@@ -62,13 +62,13 @@ HANG_SECONDS = 60
         (URL, "foo://key:t0psecret@bucket/reports", "reports_url has the scheme foo"),
     ],
 )
-def test_wrong_settings_are_told_before_a_row_is_read(
+def test_settings_are_checked_before_a_row_is_read(
     connected: Airflow,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     wrong: tuple[str, str, str],
 ) -> None:
-    """The run fails at once, without a retry; a URL, which may hold credentials, is not repeated."""
+    """The run fails without a retry. The message does not quote a URL, which can contain credentials."""
     option, value, message = wrong
     monkeypatch.setenv(option, value)
     text = spec("settings", "SELECT NULL AS id")
@@ -82,8 +82,8 @@ def test_wrong_settings_are_told_before_a_row_is_read(
     assert "t0psecret" not in out
 
 
-def test_folders_and_files_are_for_their_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the umask, and also where an earlier version has left folders open; a root of others stays."""
+def test_only_the_owner_can_read_folders_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This holds for each umask, and for folders that exist. The mode of a root that exists stays."""
     for root, mode, umask in (("new/reports", None, 0), ("mine", 0o755, 0o777), ("deep", 0o750, 0o022)):
         folder = tmp_path / root
         if mode:
@@ -107,7 +107,7 @@ def test_folders_and_files_are_for_their_owner_only(tmp_path: Path, monkeypatch:
 
 
 def test_links_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link that somebody puts where a report or its folder should be leads nowhere."""
+    """Nothing is written through a symbolic link in place of a report or of its folder."""
     monkeypatch.setenv(URL, f"file://{tmp_path}/reports")
     (tmp_path / "reports" / "w").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
@@ -129,7 +129,7 @@ def test_links_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_old_reports_are_removed_a_thousand_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is left waits for the next run; what is no report, or a link, stays."""
+    """The next run removes the rest. Files that are not reports, and links, stay."""
     monkeypatch.setenv(URL, f"file://{tmp_path}")
     folder = tmp_path / "w" / "s"
     folder.mkdir(parents=True)
@@ -154,7 +154,7 @@ class Store(MemoryFileSystem):  # type: ignore[misc] # fsspec has no types
         self.released = threading.Event()
 
     def do(self, step: str) -> None:
-        """Fail at the step, or hang when there is no error."""
+        """Fail at the step, or hang if there is no error to raise."""
         if step != self.step:
             return
         if self.error:
@@ -190,7 +190,7 @@ class Store(MemoryFileSystem):  # type: ignore[misc] # fsspec has no types
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give a function that makes a store, to which ``memory://`` leads."""
+    """Return a function that creates the store of ``memory://`` URLs."""
     from airflow.sdk.io.store import _STORE_CACHE, attach
 
     monkeypatch.setenv(URL, "memory://bucket/reports")
@@ -214,10 +214,10 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), PermissionError("t0psecret"), ValueError("t0psecret")]
 )
-def test_a_store_that_fails_stops_no_run(
+def test_a_store_that_fails_does_not_end_the_run(
     connected: Airflow, stored: Any, caplog: pytest.LogCaptureFixture, step: str, error: Exception
 ) -> None:
-    """All rows are tried, and the log says that the report is not there; the error's text may be secret."""
+    """All rows are tried, and the log has a line about the report without the text of the error."""
     stored(step, error)
     connected.write("syncs/failing.yaml", spec("failing", "SELECT id FROM (VALUES ('ok1'), (NULL)) t (id)"))
     run = connected.run("customerio.production.failing")
@@ -235,10 +235,10 @@ def test_a_store_that_fails_stops_no_run(
 
 
 @pytest.mark.parametrize("step", ["makedirs", "open", "write", "close", "ls"])
-def test_a_store_that_does_not_answer_is_given_up(
+def test_a_store_that_does_not_respond_is_abandoned(
     stored: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:
-    """The run waits for a bounded time, and not at all any more once the store was given up."""
+    """The run waits for a bounded time once, and not again for the same store."""
     bound = "_CLEAN_UP_SECONDS" if step == "ls" else "_STEP_SECONDS"
     monkeypatch.setattr(f"airflow_provider_cio.reports.report.{bound}", 0.5)
     stored(step)
@@ -249,12 +249,12 @@ def test_a_store_that_does_not_answer_is_given_up(
     report.close()
     assert time.monotonic() - started < HANG_SECONDS
     assert (report.location is None) is (step != "ls")
-    expected = "cannot be removed: TimeoutError" if step == "ls" else "the store does not answer"
+    expected = "cannot be removed (TimeoutError)" if step == "ls" else "the store does not respond"
     assert expected in caplog.text
 
 
-def test_a_run_that_has_to_end_does_not_wait_for_the_store(stored: Any) -> None:
-    """Airflow kills a task 5 seconds after it told it to end."""
+def test_a_run_that_airflow_ends_does_not_wait_for_the_store(stored: Any) -> None:
+    """Airflow kills a task 5 seconds after its signal, so the report is closed quickly."""
     store = stored("close")
     report = Report("w", "s", dt.datetime.now(dt.UTC))
     report.add(REJECTION)
@@ -265,8 +265,8 @@ def test_a_run_that_has_to_end_does_not_wait_for_the_store(stored: Any) -> None:
     assert not store.released.is_set()
 
 
-def test_a_store_elsewhere_gets_the_same_report(connected: Airflow, stored: Any, tmp_path: Path) -> None:
-    """Whole, and under its name."""
+def test_an_object_store_gets_the_same_report(connected: Airflow, stored: Any, tmp_path: Path) -> None:
+    """The report in an object store is complete and has the expected name."""
     store = stored()
     connected.write(
         "syncs/stored.yaml", spec("stored", "SELECT NULL AS id, n FROM generate_series(1, 9000) n")
@@ -278,8 +278,8 @@ def test_a_store_elsewhere_gets_the_same_report(connected: Airflow, stored: Any,
     assert [line["n"] for line in read(tmp_path / "copy")] == [str(n) for n in range(1, 9001)]
 
 
-def test_a_timeout_ends_a_run_whose_store_does_not_answer(connected: Airflow, stored: Any) -> None:
-    """Neither a source that computes rows for minutes nor the store keeps the run; it has a summary."""
+def test_a_timeout_ends_a_run_whose_store_does_not_respond(connected: Airflow, stored: Any) -> None:
+    """The run ends although the source and the store are busy for minutes, and it has a summary."""
     stored("close")
     query = "SELECT NULL AS id FROM generate_series(1, 99999) n WHERE n < 50000 OR pg_sleep(600) IS NULL"
     connected.write("syncs/stuck.yaml", spec("stuck", query, "execution_timeout: 3 seconds\n"))
@@ -292,7 +292,7 @@ def test_a_timeout_ends_a_run_whose_store_does_not_answer(connected: Airflow, st
 
 @pytest.mark.usefixtures("airflow")
 def test_a_run_that_is_killed_stops_all_its_parts() -> None:
-    """Airflow calls from a signal handler: a part that blocks, or fails, delays neither it nor the others."""
+    """Airflow calls `on_kill` from a signal handler. A part that blocks or fails delays no other part."""
     from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 
     class Part:
@@ -309,7 +309,7 @@ def test_a_run_that_is_killed_stops_all_its_parts() -> None:
     operator = CustomerIOSyncOperator(
         task_id="a", workspace="w", sync_name="s", people_query="SELECT 1 AS id"
     )
-    operator._stoppable = parts  # noqa: SLF001 - what a run would set
+    operator._stoppable = parts  # noqa: SLF001 - a run sets it
     operator.on_kill()
     for part in parts:
         assert part.called.wait(HANG_SECONDS / 2)

@@ -1,4 +1,4 @@
-"""Reports of failed rows, as a run of a real Airflow leaves them."""
+"""Reports of failed rows that runs of a real Airflow write."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ INSERT INTO t VALUES
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep reports here."""
+    """Return the folder to which reports are written."""
     monkeypatch.setenv("AIRFLOW__CUSTOMERIO__REPORTS_URL", f"file://{tmp_path}/reports")
     return tmp_path / "reports"
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """Read a CSV."""
+    """Return the records of a CSV."""
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
 
 
 def run(airflow: Airflow, name: str, query: str) -> dict[str, Any]:
-    """Run a sync that fails and give its summary."""
+    """Run a sync and return its summary."""
     airflow.write(f"syncs/{name}.yaml", spec(name, query))
     return airflow.summary(airflow.run(f"customerio.production.{name}"))
 
 
 def test_every_failed_row_is_in_the_report(connected: Airflow, database: Database, folder: Path) -> None:
-    """One line a rejection, whoever refused the row, with its own columns; for the owner's eyes only."""
+    """The report has a line for each rejection, ours or Customer.io's. Only its owner can read the file."""
     database.execute(ROWS)
     summary = run(connected, "report", "SELECT id, email, plan, score, tags, data FROM t ORDER BY n")
     (path,) = (folder / "production" / "report").iterdir()
@@ -100,15 +100,15 @@ def test_every_failed_row_is_in_the_report(connected: Airflow, database: Databas
     ]
 
 
-def test_nothing_is_written_when_nothing_failed(connected: Airflow, folder: Path) -> None:
-    """A run that Completed leaves no file, no folder and no link."""
+def test_a_run_without_rejections_writes_no_report(connected: Airflow, folder: Path) -> None:
+    """A Completed run creates no file, no folder and no link."""
     summary = run(connected, "good", "SELECT ''good1'' AS id".replace("''", "'"))
     assert (summary["status"], summary["report"], summary["report_url"]) == ("Completed", None, None)
     assert not folder.exists()
 
 
 def test_all_queries_share_one_report(connected: Airflow, folder: Path) -> None:
-    """Each line has the columns of its own query; those of the others are empty."""
+    """Each line has the columns of its own query. The columns of other queries are empty."""
     connected.write(
         "syncs/two.yaml",
         spec("two", "SELECT NULL AS id, 'p' AS plan")
@@ -130,14 +130,14 @@ def test_all_queries_share_one_report(connected: Airflow, folder: Path) -> None:
 def test_old_reports_of_the_sync_are_removed(
     connected: Airflow, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only reports, only of this sync, and only after [customerio] report_retention_days."""
+    """Reports of this sync are removed after [customerio] report_retention_days. Other files stay."""
     monkeypatch.setenv("AIRFLOW__CUSTOMERIO__REPORT_RETENTION_DAYS", "2")
     mine, other = folder / "production" / "old", folder / "production" / "other"
-    for place in (mine, other):
-        place.mkdir(parents=True)
+    for each in (mine, other):
+        each.mkdir(parents=True)
         for age in (1, 3):
             day = dt.datetime.now(dt.UTC) - dt.timedelta(days=age)
-            (place / day.strftime("%Y-%m-%dT%H%M%S.%fZ.csv")).touch()
+            (each / day.strftime("%Y-%m-%dT%H%M%S.%fZ.csv")).touch()
     (mine / "notes.csv").touch()
     run(connected, "old", "SELECT 'old1' AS id")
     assert len(list(mine.iterdir())) == 2
@@ -145,10 +145,10 @@ def test_old_reports_of_the_sync_are_removed(
     assert len(list(other.iterdir())) == 2
 
 
-def test_a_report_that_cannot_be_written_stops_no_run(
+def test_a_report_that_cannot_be_written_does_not_end_the_run(
     connected: Airflow, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All rows are tried all the same, and the log has the first rejections."""
+    """All rows are tried, and the summary is complete."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("AIRFLOW__CUSTOMERIO__REPORTS_URL", f"file://{tmp_path}/file/reports")
     database.execute(ROWS)
@@ -158,7 +158,7 @@ def test_a_report_that_cannot_be_written_stops_no_run(
 
 
 def test_a_million_rejections_need_no_memory(folder: Path) -> None:
-    """Lines go to the file as they come."""
+    """Lines are written to the file during the run."""
 
     def resident() -> int:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

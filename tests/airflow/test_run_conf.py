@@ -1,4 +1,4 @@
-"""What a run is asked for by its conf: a request that nothing understands is refused before a row is read."""
+"""The conf of a run: an unknown key or a wrong value fails the run before a row is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.airflow.test_sync import spec
 if TYPE_CHECKING:
     from tests.airflow.conftest import Airflow, Typed
 
-#: A hand-written DAG declares no params of ours, so that Airflow itself checks nothing.
+#: A hand-written DAG does not declare the switches as params, so Airflow does not check them.
 BY_HAND = """\
 from airflow.sdk import DAG, Param
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
@@ -28,7 +28,7 @@ with DAG("by_hand", schedule=None, params={{"country": Param("DE"), **{params}}}
 
 
 def refused(airflow: Airflow, dag_id: str, capfd: pytest.CaptureFixture[str], **conf: Any) -> str:
-    """Run a DAG that fails at its first try, and return what it logged."""
+    """Run a DAG, assert that its first try fails, and return its log."""
     capfd.readouterr()
     run = airflow.run(dag_id, **conf)
     summary = airflow.summary(run)
@@ -40,19 +40,19 @@ def refused(airflow: Airflow, dag_id: str, capfd: pytest.CaptureFixture[str], **
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
-        ({"dryrun": True}, "unknown key dryrun: did you mean dry_run?"),
-        ({"dry-run": True}, "unknown key dry-run: did you mean dry_run?"),
-        ({"DRY_RUN": True}, "unknown key DRY_RUN: did you mean dry_run?"),
-        ({" dry_run": True}, "unknown key  dry_run: did you mean dry_run?"),
-        ({"fullrefresh": False}, "unknown key fullrefresh: did you mean full_refresh?"),
-        ({"dry_run": True, "limit": 1}, "unknown key limit: allowed are dry_run, full_refresh."),
-        ({"": 1}, "unknown key '': allowed are dry_run, full_refresh."),
+        ({"dryrun": True}, "unknown key dryrun. Did you mean dry_run?"),
+        ({"dry-run": True}, "unknown key dry-run. Did you mean dry_run?"),
+        ({"DRY_RUN": True}, "unknown key DRY_RUN. Did you mean dry_run?"),
+        ({" dry_run": True}, "unknown key  dry_run. Did you mean dry_run?"),
+        ({"fullrefresh": False}, "unknown key fullrefresh. Did you mean full_refresh?"),
+        ({"dry_run": True, "limit": 1}, "unknown key limit. Use only these: dry_run, full_refresh."),
+        ({"": 1}, "unknown key ''. Use only these: dry_run, full_refresh."),
     ],
 )
 def test_an_unknown_key_is_refused(
     connected: Airflow, capfd: pytest.CaptureFixture[str], conf: dict[str, Any], message: str
 ) -> None:
-    """The run fails at once, without a retry, names the key that was meant, and leaves a summary."""
+    """The run fails without a retry, suggests a valid key, and has a summary."""
     connected.write("syncs/unknown_key.yaml", spec("unknown_key").replace("retries: 0", "retries: 5"))
     assert message in refused(connected, "customerio.production.unknown_key", capfd, **conf)
 
@@ -70,13 +70,13 @@ def test_an_unknown_key_is_refused(
 def test_a_switch_of_another_type_is_refused(
     connected: Airflow, capfd: pytest.CaptureFixture[str], conf: dict[str, Any], message: str
 ) -> None:
-    """Also where the DAG does not declare the switches, so that Airflow checks no type."""
+    """This holds where the DAG does not declare the switches, so that Airflow does not check their types."""
     connected.write("by_hand.py", BY_HAND.format(params={}))
     assert message in refused(connected, "by_hand", capfd, **conf)
 
 
-def test_params_of_a_dag_are_no_unknown_keys(connected: Airflow) -> None:
-    """A hand-written DAG and its task may have params of their own; our switches need no declaration."""
+def test_params_of_a_dag_are_valid_keys(connected: Airflow) -> None:
+    """A DAG and its task can have other params, and the switches need no declaration."""
     connected.write("by_hand.py", BY_HAND.format(params={}))
     run = connected.run("by_hand", country="FR", plan="free", dry_run=True, openlineage={"parent": "x"})
     assert (run.state, connected.summary(run)["dry_run"]) == ("success", True)
@@ -86,7 +86,7 @@ def test_params_of_a_dag_are_no_unknown_keys(connected: Airflow) -> None:
 def test_a_param_with_a_wrong_default_is_refused(
     connected: Airflow, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A scheduled run has no conf, and uses the defaults of the DAG's params."""
+    """A scheduled run has no conf and uses the defaults of the params."""
     connected.write("by_hand.py", BY_HAND.format(params={"dry_run": "yes"}))
     assert "dry_run is text." in refused(connected, "by_hand", capfd)
 
@@ -94,10 +94,10 @@ def test_a_param_with_a_wrong_default_is_refused(
 def test_a_conf_that_airflow_ignores_is_refused(
     connected: Airflow, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where params cannot be overridden, a dry run would send every row."""
+    """If Airflow does not let a conf override params, a dry run would send every row."""
     monkeypatch.setenv("AIRFLOW__CORE__DAG_RUN_CONF_OVERRIDES_PARAMS", "False")
     connected.write("by_hand.py", BY_HAND.format(params={}))
-    message = "The run conf sets dry_run, and [core] dag_run_conf_overrides_params = False ignores it"
+    message = "The run conf sets dry_run, but [core] dag_run_conf_overrides_params = False ignores it"
     assert message in refused(connected, "by_hand", capfd, dry_run=True)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a task when the process that supervises it has ended."""
+"""A task ends when its supervisor, another process, has ended."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from airflow.sdk.execution_time.comms import CommsDecoder
 
 from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
 
-#: A hang would exceed it.
+#: The seconds after which a test counts as hanging.
 SECONDS = 60
 
 
-def test_a_task_is_told_when_its_supervisor_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Messages from the supervisor do not count as its end, and stay for the task to read."""
+def test_the_end_of_a_supervisor_calls_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages from the supervisor do not call the function, and the task can still read them."""
     of_task, of_supervisor = socket.socketpair()
     with of_task, of_supervisor:
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", CommsDecoder(socket=of_task), raising=False)
@@ -32,8 +32,8 @@ def test_a_task_is_told_when_its_supervisor_has_ended(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("comms", [None, object()])
-def test_a_task_without_a_supervisor_is_left_alone(monkeypatch: pytest.MonkeyPatch, comms: object) -> None:
-    """No thread waits in a task that ``dag.test()`` runs, or in plain Python."""
+def test_a_task_without_a_supervisor_starts_no_thread(monkeypatch: pytest.MonkeyPatch, comms: object) -> None:
+    """No thread waits in `dag.test()` or in plain Python."""
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     threads = threading.active_count()
     call_when_supervisor_ends(lambda: pytest.fail("it was called"))

@@ -24,7 +24,7 @@ QUERY = "SELECT id, email FROM people WHERE extract(epoch FROM updated_at) >= {{
 
 
 def spec(name: str, query: str = QUERY, more: str = "") -> str:
-    """Write a spec; its DAG is not retried, which would make a failing test wait."""
+    """Return a spec without retries, so that a run that fails does not wait."""
     return (
         f"name: {name}\nworkspace: production\npostgres_conn_id: warehouse\nretries: 0\n{more}"
         f"people:\n  identify_by: id\n  query: {query}\n"
@@ -32,7 +32,7 @@ def spec(name: str, query: str = QUERY, more: str = "") -> str:
 
 
 def test_a_second_run_sends_only_what_changed(connected: Airflow, database: Database) -> None:
-    """The first run starts at 0; when it Completed the last sync time moves, and the next query has it."""
+    """The first run starts at 0. The query of the second run has the last sync time of the first."""
     database.execute(
         f"{PEOPLE}; INSERT INTO people SELECT 'a' || n, 'a' || n || '@b.co' FROM generate_series(1, 9) n"
     )
@@ -51,10 +51,10 @@ def test_a_second_run_sends_only_what_changed(connected: Airflow, database: Data
     assert connected.variable(key) == str(connected.summary(second)["next_last_sync_time"])
 
 
-def test_a_rejected_row_fails_the_run_and_leaves_the_last_sync_time(
+def test_a_rejected_row_fails_the_run_and_keeps_the_last_sync_time(
     connected: Airflow, database: Database
 ) -> None:
-    """Every row is tried; the run fails without retries, its summary is there, and nothing moves."""
+    """Every row is tried. The run fails without a retry and has a summary; the last sync time stays."""
     database.execute(
         f"{PEOPLE}; INSERT INTO people VALUES ('r1', 'a@b.co'), (NULL, 'c@d.co'), ('r3', 'no address')"
     )
@@ -68,7 +68,7 @@ def test_a_rejected_row_fails_the_run_and_leaves_the_last_sync_time(
 
 
 def test_full_refresh_starts_at_0_for_one_run(connected: Airflow, database: Database) -> None:
-    """The form's switch sends everything again and then goes on as before."""
+    """The switch sends everything again in one run."""
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('f1', 'f@b.co')")
     connected.write("syncs/full.yaml", spec("full"))
     later = str(int(time.time()) + 3600)
@@ -80,7 +80,7 @@ def test_full_refresh_starts_at_0_for_one_run(connected: Airflow, database: Data
 
 
 def test_a_dry_run_checks_all_and_sends_nothing(connected: Airflow, database: Database) -> None:
-    """Rows are read and judged by our own rules; no request is made and the last sync time stays."""
+    """Every row is read and checked. No request is sent, and the last sync time stays."""
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('d1', 'd@b.co'), ('d2', 'no address')")
     connected.write("syncs/dry.yaml", spec("dry"))
     summary = connected.summary(connected.run("customerio.production.dry", dry_run=True))
@@ -90,10 +90,10 @@ def test_a_dry_run_checks_all_and_sends_nothing(connected: Airflow, database: Da
 
 
 @pytest.mark.parametrize("typed", ["yesterday", "-5", "1795599600000"])
-def test_a_last_sync_time_that_cannot_be_meant_is_refused(
+def test_a_last_sync_time_that_is_not_valid_fails_the_run(
     connected: Airflow, database: Database, typed: str
 ) -> None:
-    """What somebody mistyped in the Variables page is not guessed at; milliseconds would skip changes."""
+    """A mistyped Variable is not interpreted: milliseconds, for example, would skip changes."""
     database.execute(PEOPLE)
     connected.write("syncs/typo.yaml", spec("typo"))
     connected.set_variable("customerio.production.typo.last_sync_time", typed)
@@ -104,7 +104,7 @@ def test_a_last_sync_time_that_cannot_be_meant_is_refused(
 def test_wrong_credentials_fail_at_once(
     connected: Airflow, database: Database, emulator: EmulatorProcess
 ) -> None:
-    """No retry helps; the summary says Failed and that nothing was imported."""
+    """The run is not tried again. Its summary has the status Failed."""
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('w1', 'w@b.co')")
     connected.write("syncs/wrong.yaml", spec("wrong").replace("retries: 0", "retries: 5"))
     connected.connect(
@@ -117,7 +117,7 @@ def test_wrong_credentials_fail_at_once(
 
 
 def test_a_missing_connection_fails_at_once(connected: Airflow) -> None:
-    """Trying again would not make it appear."""
+    """The run is not tried again."""
     connected.write(
         "syncs/nowhere.yaml", spec("nowhere").replace("retries: 0", "retries: 5\ncustomerio_conn_id: nowhere")
     )
@@ -126,7 +126,7 @@ def test_a_missing_connection_fails_at_once(connected: Airflow) -> None:
 
 
 def test_the_operator_works_without_yaml(connected: Airflow, database: Database) -> None:
-    """An ordinary DAG, with the query in a .sql file beside it, has the pool of its workspace by itself."""
+    """In an ordinary DAG, the query can be a .sql file, and the task uses the pool of the workspace."""
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('o1', 'o@b.co')")
     connected.write("people.sql", QUERY)
     connected.write(
@@ -143,7 +143,7 @@ def test_the_operator_works_without_yaml(connected: Airflow, database: Database)
 
 
 def test_objects_and_relationships_are_one_sync(connected: Airflow) -> None:
-    """Both queries are given the last sync time; the objects' type holds for the relationships, too."""
+    """Both queries get the last sync time. The object type of the objects applies to the relationships."""
     connected.write(
         "syncs/companies.yaml",
         "name: companies\nworkspace: production\npostgres_conn_id: warehouse\nretries: 0\n"
@@ -156,10 +156,8 @@ def test_objects_and_relationships_are_one_sync(connected: Airflow) -> None:
     assert [counts["imported"] for counts in summary["queries"].values()] == [1, 1]
 
 
-def test_a_broken_spec_shows_itself_and_leaves_the_others_alone(
-    connected: Airflow, database: Database
-) -> None:
-    """Its DAG is in the list with tag and message, and fails with it when somebody runs it."""
+def test_a_broken_spec_gets_a_dag_and_does_not_affect_others(connected: Airflow, database: Database) -> None:
+    """The DAG of a broken spec has a tag and the problem in its docs, and each of its runs fails."""
     database.execute(PEOPLE)
     connected.write("syncs/good.yaml", spec("good"))
     connected.write("syncs/broken.yaml", "name: broken\nworkspac: production\n")
@@ -171,8 +169,8 @@ def test_a_broken_spec_shows_itself_and_leaves_the_others_alone(
     assert connected.run("customerio_spec_error.broken").state == "failed"
 
 
-def test_the_factory_names_things_as_documented(airflow: Airflow) -> None:
-    """Ids, tags, pool, params and limits of a DAG."""
+def test_a_dag_has_the_documented_names_and_limits(airflow: Airflow) -> None:
+    """This covers the id, tags, pool, params and limits of a DAG."""
     airflow.write(
         "syncs/named.yaml", spec("named", more="schedule: '*/5 * * * *'\ntags: [crm]\nowner: growth\n")
     )
@@ -184,10 +182,10 @@ def test_the_factory_names_things_as_documented(airflow: Airflow) -> None:
     assert (task.pool, task.retries, task.owner) == ("customerio.production", 0, "growth")
 
 
-def test_secrets_and_people_stay_out_of_what_airflow_keeps(
+def test_airflow_stores_no_secrets_and_no_data_of_people(
     connected: Airflow, database: Database, emulator: EmulatorProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither log, summary nor rendered query holds the key or an attribute, also when rows are rejected."""
+    """Log, summary and rendered query do not contain the key or an attribute of a rejected row."""
     database.execute(
         f"{PEOPLE}; INSERT INTO people VALUES ('s1', 'private@example.com'), ('s2', 'top secret')"
     )
@@ -200,7 +198,7 @@ def test_secrets_and_people_stay_out_of_what_airflow_keeps(
 
 
 def test_people_are_added_to_a_segment_by_its_name(connected: Airflow, emulator: EmulatorProcess) -> None:
-    """The segment is created when there is none; the connection's App API key finds it."""
+    """The segment is created if it does not exist. This needs an App API key."""
     connected.write(
         "syncs/members.yaml",
         spec("members", "SELECT 'member' || n AS id FROM generate_series(1, 3) n").replace(
@@ -222,7 +220,7 @@ def test_people_are_added_to_a_segment_by_its_name(connected: Airflow, emulator:
 
 
 def test_timeouts_end_a_run(connected: Airflow, database: Database) -> None:
-    """`statement_timeout` bounds the wait for rows, `execution_timeout` the run; no query goes on after."""
+    """`statement_timeout` limits the wait for rows, `execution_timeout` the run. No query runs afterwards."""
     database.execute(PEOPLE)
     slow = "SELECT 'x' AS id FROM pg_sleep(600)"
     connected.write("syncs/statement.yaml", spec("statement", slow, "statement_timeout: 1 second\n"))
@@ -234,8 +232,8 @@ def test_timeouts_end_a_run(connected: Airflow, database: Database) -> None:
         assert database.connection.execute(active).fetchall() == []
 
 
-def test_a_spec_says_whom_to_ask_and_when_to_stop(airflow: Airflow) -> None:
-    """Owner, links, description, docs with the spec in a sentence and as it is, and limits."""
+def test_a_spec_sets_owner_docs_and_limits_of_its_dag(airflow: Airflow) -> None:
+    """The docs have a sentence about the sync, and the spec itself."""
     more = (
         "description: Who pays\nowner: growth\nowner_links: {growth: 'mailto:growth@example.com'}\n"
         "max_consecutive_failed_dag_runs: 5\nexecution_timeout: 1 hour\nschedule: {every: 45 minutes}\n"
@@ -258,8 +256,8 @@ def test_a_spec_says_whom_to_ask_and_when_to_stop(airflow: Airflow) -> None:
     assert QUERY in dag.doc_md
 
 
-def test_a_changed_spec_counts_from_the_next_run_on(connected: Airflow, emulator: EmulatorProcess) -> None:
-    """Saving the file is all; the last sync time goes on."""
+def test_a_changed_spec_applies_to_the_next_run(connected: Airflow, emulator: EmulatorProcess) -> None:
+    """The last sync time stays when a spec changes."""
     connected.write("syncs/changing.yaml", spec("changing", "SELECT 'changing' AS id, 'free' AS plan"))
     first = connected.summary(connected.run("customerio.production.changing"))
     query = "SELECT 'changing' AS id, 'pro' AS plan, {{ last_sync_time }} AS since"
@@ -270,7 +268,7 @@ def test_a_changed_spec_counts_from_the_next_run_on(connected: Airflow, emulator
 
 
 def test_a_deleted_spec_deletes_nothing_in_customerio(connected: Airflow, emulator: EmulatorProcess) -> None:
-    """Its DAG is gone; the people that it imported stay as they were, and so does the last sync time."""
+    """The DAG disappears. Imported people and the last sync time stay."""
     connected.write("syncs/deleted.yaml", spec("deleted", "SELECT 'deleted' AS id, 'pro' AS plan"))
     summary = connected.summary(connected.run("customerio.production.deleted"))
     (Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "syncs" / "deleted.yaml").unlink()
@@ -280,8 +278,8 @@ def test_a_deleted_spec_deletes_nothing_in_customerio(connected: Airflow, emulat
     assert connected.variable(key) == str(summary["next_last_sync_time"])
 
 
-def test_of_the_intervals_missed_in_a_pause_only_the_latest_is_made_up(airflow: Airflow) -> None:
-    """A sync that is resumed after years runs for the last interval, and then by its schedule again."""
+def test_a_resumed_sync_runs_only_for_the_latest_missed_interval(airflow: Airflow) -> None:
+    """A sync that was paused for years runs once for the last interval, and then by its schedule."""
     from airflow.serialization.serialized_objects import DagSerialization
     from airflow.timetables.base import DagRunInfo
 

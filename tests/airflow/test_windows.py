@@ -1,4 +1,4 @@
-"""What a workspace remembers of its runs, and which scheduled runs it skips."""
+"""The stored windows of a workspace, and the scheduled runs that are skipped."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from tests.airflow.conftest import Airflow
 
 KEY = "customerio.production.windows"
-#: A run that `dag.test` makes is a manual one; the hook makes it look like one of the scheduler.
+#: `dag.test` creates manual runs. The hook `pre_execute` turns them into scheduled runs.
 DAG = """\
 from airflow.sdk import DAG
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 
-def pretend(context):
+def set_run_type(context):
     context["dag_run"].run_type = "scheduled"
 
 with DAG("skipping", schedule=None):
     CustomerIOSyncOperator(
         task_id="sync", workspace="production", sync_name="skipping", postgres_conn_id="warehouse",
-        people_query="SELECT 'skip1' AS id", pre_execute=pretend,
+        people_query="SELECT 'skip1' AS id", pre_execute=set_run_type,
     )
 """
 
 
 def at(minutes: float) -> str:
-    """Stand for a time, in minutes from the moment at which the Variable is set."""
+    """Return a placeholder for a time, in minutes from the time when the Variable is set."""
     return f"@{minutes}@"
 
 
@@ -39,29 +39,29 @@ def _time(placeholder: re.Match[str]) -> str:
 
 
 def window(start: float = -10, end: float = -0.05, **changes: Any) -> dict[str, Any]:
-    """Describe the run of another sync, by minutes from now."""
+    """Return the stored window of another sync, whose times are minutes from now."""
     return {"sync": "other", "due": at(-10), "start": at(start), "end": at(end), **changes}
 
 
 class Workspace:
-    """A workspace in which a sync becomes due."""
+    """A workspace with a sync that was due five minutes ago."""
 
     def __init__(self, airflow: Airflow) -> None:
         self._airflow = airflow
         airflow.write("skipping.py", DAG)
 
     def remember(self, memory: object) -> None:
-        """Write the Variable, as a run or a person does."""
+        """Set the Variable, as a run or a user does."""
         text = memory if isinstance(memory, str) else json.dumps(memory)
         self._airflow.set_variable(KEY, re.sub("@(.*?)@", _time, text))
 
     def memory(self) -> dict[str, Any]:
-        """Read the Variable."""
+        """Return the decoded value of the Variable."""
         memory: dict[str, Any] = json.loads(self._airflow.variable(KEY) or "{}")
         return memory
 
     def run(self) -> str:
-        """Run the sync as if it had been due five minutes ago, and return its status."""
+        """Run the sync, and return its status."""
         due = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
         run = self._airflow.dags()["skipping"].test(run_after=due, logical_date=due)
         status: str = self._airflow.summary(run)["status"]
@@ -70,12 +70,12 @@ class Workspace:
 
 @pytest.fixture
 def workspace(connected: Airflow) -> Workspace:
-    """Give that workspace."""
+    """Return a workspace without windows."""
     return Workspace(connected)
 
 
 def test_a_sync_that_was_skipped_three_times_in_a_row_runs(workspace: Workspace) -> None:
-    """Then it counts from the beginning; a run of another sync changes nothing about it."""
+    """Afterwards the count starts at 0 again. Runs of other syncs do not change it."""
     statuses = []
     for _ in range(9):
         memory = workspace.memory()
@@ -85,8 +85,8 @@ def test_a_sync_that_was_skipped_three_times_in_a_row_runs(workspace: Workspace)
     assert workspace.memory()["skipped"] == {"skipping": 1}
 
 
-def test_a_run_that_was_not_skipped_ends_the_row(workspace: Workspace) -> None:
-    """Only Skipped runs in a row count."""
+def test_a_run_that_is_not_skipped_resets_the_count(workspace: Workspace) -> None:
+    """Only consecutive Skipped runs count."""
     workspace.remember({"windows": [window()], "skipped": {"skipping": 2, "other": 1}})
     assert workspace.run() == "Skipped"
     workspace.remember({"windows": [], "skipped": {"skipping": 3, "other": 1}})
@@ -96,8 +96,8 @@ def test_a_run_that_was_not_skipped_ends_the_row(workspace: Workspace) -> None:
     assert [each["sync"] for each in memory["windows"]] == ["skipping"]
 
 
-def test_the_form_of_earlier_versions_is_read(workspace: Workspace) -> None:
-    """A list of windows without counts still skips."""
+def test_the_format_of_earlier_versions_is_read(workspace: Workspace) -> None:
+    """A run is skipped because of a list of windows without counts."""
     workspace.remember([window()])
     assert workspace.run() == "Skipped"
     assert workspace.memory()["skipped"] == {"skipping": 1}
@@ -130,8 +130,8 @@ def test_the_form_of_earlier_versions_is_read(workspace: Workspace) -> None:
         ({"windows": [window()] * 20_000, "skipped": {f"s{n}": 1 for n in range(20_000)}}, "Skipped"),
     ],
 )
-def test_what_somebody_damaged_fails_no_run(workspace: Workspace, memory: object, status: str) -> None:
-    """What can be used is used; afterwards the Variable is right again, and of bounded size."""
+def test_a_damaged_variable_does_not_fail_a_run(workspace: Workspace, memory: object, status: str) -> None:
+    """Valid parts are used. Afterwards the Variable is valid and of bounded size."""
     workspace.remember(memory)
     assert workspace.run() == status
     assert set(workspace.memory()) == {"windows", "skipped"}
