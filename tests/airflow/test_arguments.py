@@ -36,7 +36,7 @@ def make(**arguments: Any) -> Any:
         ({**RELATED, "relationships_identify_by": None, "object_type_id": "1"}, "use id or email"),
         ({**PEOPLE, "create": None}, "create=None is not valid: use True or False"),
         ({**PEOPLE, "create": 0}, "create=0 is not valid: use True or False"),
-        ({**OBJECTS, "create": False}, "create=False is for people, and there is no people_query"),
+        ({**OBJECTS, "create": False}, "create=False is only valid with people_query"),
         (
             {**RELATED, "relationships_object_type_id": "1", "create": False},
             "create=False cannot be combined with relationships_query",
