@@ -103,9 +103,7 @@ def _check_choice(name: str, value: Any, allowed: tuple[str | None, ...]) -> Non
 
 
 def _check_query(name: str, value: Any) -> None:
-    if (
-        value is None or callable(value) or hasattr(value, "resolve")
-    ):  # Airflow resolves it when the task runs
+    if value is None or callable(value) or hasattr(value, "resolve"):  # resolved when the task runs
         return
     if not _is_text(value):
         raise _not_valid(name, value, "use a SELECT as text, or the name of a .sql file")
@@ -118,12 +116,9 @@ def _check_query(name: str, value: Any) -> None:
 def _check_main_query(arguments: Mapping[str, Any]) -> None:
     people, objects = (arguments[name] is not None for name in ("people_query", "objects_query"))
     if people is objects:
-        problem = (
-            "Both people_query and objects_query are"
-            if people
-            else "Neither people_query nor objects_query is"
-        )
-        raise ArgumentError(f"{problem} given. Give one of them.")
+        if people:
+            raise ArgumentError("Both people_query and objects_query are given. Give one of them.")
+        raise ArgumentError("Neither people_query nor objects_query is given. Give one of them.")
     if objects:
         if arguments["object_type_id"] is None:
             raise ArgumentError(

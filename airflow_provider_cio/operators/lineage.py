@@ -80,8 +80,6 @@ def _locked_tables(hook: PostgresHook, queries: Sequence[str]) -> list[str]:
         connection.read_only = True
         connection.row_factory = tuple_row  # an Airflow connection can set another one
         for query in queries:
-            with connection.cursor(
-                name="lineage"
-            ) as cursor:  # opening the cursor plans the query and reads no row
+            with connection.cursor(name="lineage") as cursor:  # this plans the query and reads no row
                 cursor.execute(sql.SQL(query))
         return [table for (table,) in connection.execute(_LOCKED_TABLES)]
