@@ -117,7 +117,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         statement_timeout=_seconds(spec.statement_timeout) if spec.statement_timeout else None,
         execution_timeout=spec.execution_timeout,
         pool=pool_name(spec.workspace),
-        retries=spec.retries,
+        **_retries(spec),
         owner=spec.owner,
         on_success_callback=[notifier.make() for notifier in spec.on_success],
         on_failure_callback=[notifier.make() for notifier in spec.on_failure],
@@ -179,6 +179,12 @@ def _midnight(spec: SyncSpec) -> dt.datetime | None:
 
 def _seconds(duration: dt.timedelta) -> int:
     return int(duration.total_seconds())
+
+
+def _retries(spec: SyncSpec) -> dict[str, Any]:
+    """Return the operator's arguments for retries. Without a delay, Airflow's configuration applies."""
+    delay = {"retry_delay": spec.retry_delay} if spec.retry_delay else {}
+    return {"retries": spec.retries, **delay}
 
 
 def _queries(spec: SyncSpec) -> dict[str, Any]:

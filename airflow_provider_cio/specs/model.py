@@ -172,6 +172,8 @@ class _Shared(_Part):
     """How long a run may take."""
     retries: Count = 2
     """How often Airflow repeats a run that could not finish."""
+    retry_delay: Duration | None = None
+    """How long Airflow waits before it repeats a run. By default the setting of Airflow applies."""
     max_consecutive_failed_dag_runs: Count = 0
     """The number of consecutive failed runs after which Airflow pauses the DAG; 0 for never."""
     owner: Text = "airflow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +165,12 @@ def test_a_query_that_ends_like_a_file_name_is_not_changed(airflow: Airflow) -> 
     task.resolve_template_files()
     rendered = task.render_template(task.people_query, {}, task.get_template_env())
     assert rendered.strip() == "SELECT 1 AS id, '{{1,2}}' AS plans -- see people.sql"
+
+
+def test_a_spec_sets_the_delay_of_its_retries(tmp_path: Path) -> None:
+    """Without the key, the delay is the one of Airflow's configuration."""
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "b.yaml").write_text(GOOD.replace("name: a", "name: b") + "retry_delay: 20 minutes\n")
+    dags = build_dags(tmp_path)
+    delays = [dags[f"customerio.production.{name}"].get_task("sync").retry_delay for name in "ab"]
+    assert delays == [dt.timedelta(seconds=1), dt.timedelta(minutes=20)]
