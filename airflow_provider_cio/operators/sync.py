@@ -33,6 +33,7 @@ from airflow_provider_cio.hooks.customerio import read_seconds
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
 from airflow_provider_cio.operators.connections import connect_postgres, workspace_clients
 from airflow_provider_cio.operators.lineage import lineage
+from airflow_provider_cio.operators.metrics import send_metrics
 from airflow_provider_cio.operators.queries import OBJECTS, PEOPLE, QUERY_ARGUMENTS, RELATIONSHIPS
 from airflow_provider_cio.operators.rendering import render_query
 from airflow_provider_cio.operators.run_conf import Switches, read_switches
@@ -40,6 +41,7 @@ from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
 from airflow_provider_cio.operators.task_failures import as_task_failure
 from airflow_provider_cio.reports.link import ReportLink, report_url
 from airflow_provider_cio.reports.report import Report
+from airflow_provider_cio.state.last_completed import LastCompleted
 from airflow_provider_cio.state.last_sync_time import LastSyncTime
 from airflow_provider_cio.state.names import application_name, connection_id, pool_name
 from airflow_provider_cio.state.windows import Windows
@@ -230,6 +232,7 @@ class CustomerIOSyncOperator(BaseOperator):
                 context["ti"].task.outlets = []  # a dry run does not update the asset
             else:
                 context["outlet_events"][self.outlets[0]].extra = result
+                LastCompleted(self.workspace, self.sync_name).store(summary)
                 LastSyncTime(self.workspace, self.sync_name).store(
                     summary.next_last_sync_time, before=self._stored_sync_time
                 )
@@ -247,6 +250,7 @@ class CustomerIOSyncOperator(BaseOperator):
         summary.status = Status.SKIPPED
         summary.finished_at = summary.started_at
         self._publish(context, summary)
+        send_metrics(self.workspace, self.sync_name, summary)
         reason = (
             f"{Status.SKIPPED}: at {due:%H:%M:%S} {window.sync_name} was importing into the workspace"
             f" ({window.start:%H:%M:%S} to {window.end:%H:%M:%S} UTC). The next interval tries again."
@@ -355,6 +359,7 @@ class CustomerIOSyncOperator(BaseOperator):
         location = report.location if report else None
         self.report_url = report_url(context) if location else ""
         result = self._publish(context, summary, location)
+        send_metrics(self.workspace, self.sync_name, summary)
         for line in summary.lines():
             self.log.info(line)
         if location:
