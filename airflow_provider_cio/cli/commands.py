@@ -102,23 +102,30 @@ def preview(args: Namespace) -> None:
 
     from airflow.sdk.execution_time.context import VariableAccessor
 
-    from airflow_provider_cio.cli.preview import print_preview
+    from airflow_provider_cio.cli.preview import MAX_ROWS, Layout, print_preview
     from airflow_provider_cio.dag_factory import build_dag
 
+    if not 1 <= args.rows <= MAX_ROWS:
+        raise SystemExit(f"--rows {args.rows} is not valid. Give a number from 1 to {MAX_ROWS:,}.")
     try:
         path, folder = (Path(os.path.abspath(each)) for each in (args.spec, args.specs or "."))  # noqa: PTH100 - it resolves `..` and keeps links
         spec = SpecFolder(folder if args.specs else path.parent).load(path)
-        task = cast("CustomerIOSyncOperator", build_dag(spec).get_task("sync"))
         variables = {
             "value": VariableAccessor(deserialize_json=False),
             "json": VariableAccessor(deserialize_json=True),
         }
-        task.render_template_fields({"params": {}, "var": variables})
-        previews = task.preview()
+        tasks = {}
+        for full_refresh in (args.full_refresh, True):
+            task = tasks[full_refresh] = cast("CustomerIOSyncOperator", build_dag(spec).get_task("sync"))
+            task.render_template_fields({"params": {"full_refresh": full_refresh}, "var": variables})
+        previews = tasks[args.full_refresh].preview(
+            rows=args.rows, full_refresh=None if args.no_count else tasks[True]
+        )
+        layout = Layout.of(previews, args.columns, narrow=args.narrow)
     except (SyncError, AirflowException) as error:
         raise SystemExit(str(error)) from None
     for query in previews:
-        print_preview(query, _out)
+        print_preview(query, layout, _out)
     if any(query.problem for query in previews):
         raise SystemExit(1)
 

@@ -25,6 +25,15 @@ _SPECS = Arg(
     metavar="DIR",
     help="The folder that build_dags reads, if a defaults.yaml above the folder of the spec applies",
 )
+_FULL_REFRESH = Arg(("--full-refresh",), action="store_true", help="Use last sync time 0")
+_ROWS = Arg(("--rows",), type=int, metavar="N", default=100, help="The number of rows of each query")
+_COLUMNS = Arg(
+    ("--columns",), metavar="A,B", help="Show only these columns of the rows; the operations have all columns"
+)
+_NARROW = Arg(("--narrow",), action="store_true", help="Show each value on a line of its own")
+_NO_COUNT = Arg(
+    ("--no-count",), action="store_true", help="Do not count the rows, which can take as long as the query"
+)
 _SPEC = Arg(("spec",), metavar="SPEC", help="The file of the spec")
 _STATUS_FORMAT = Arg(
     ("--format",), choices=("text", "json"), default="text", help="A table for people, or JSON for programs"
@@ -62,7 +71,7 @@ def get_customerio_cli_commands() -> list[GroupCommand]:
             name="preview",
             help="Print the first rows of a spec's queries, and what would be sent or refused. Sends nothing",
             func=_lazy("preview"),
-            args=(_SPEC, _SPECS),
+            args=(_SPEC, _SPECS, _FULL_REFRESH, _ROWS, _COLUMNS, _NARROW, _NO_COUNT),
         ),
         ActionCommand(
             name="status",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +11,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from airflow_provider_cio.engine.value_text import value_text
+from airflow_provider_cio.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,13 +25,54 @@ if TYPE_CHECKING:
 _OPERATIONS = 3
 #: A longer value is cut.
 _CHARACTERS = 40
+#: More rows do not help a reader, and all of them are kept in memory.
+MAX_ROWS = 10_000
 
 
-def print_preview(preview: Preview, out: Console) -> None:
+@dataclass(frozen=True)
+class Layout:
+    """How rows are printed.
+
+    Args:
+        columns: The names of the columns to print; None for all.
+        narrow: Whether each value has a line of its own.
+    """
+
+    columns: frozenset[str] | None = None
+    narrow: bool = False
+
+    @classmethod
+    def of(cls, previews: Sequence[Preview], columns: str | None, *, narrow: bool) -> Layout:
+        """Return the layout that the flags of the command describe.
+
+        Raises:
+            ConfigurationError: No query has one of the columns.
+        """
+        if columns is None:
+            return cls(None, narrow)
+        names = frozenset(name.strip() for name in columns.split(","))
+        known = list(dict.fromkeys(column.name for query in previews for column in query.columns))
+        if unknown := sorted(names - set(known)):
+            raise ConfigurationError(
+                f"No query has the column {unknown[0]} (--columns). The columns are {', '.join(known)}."
+            )
+        return cls(names, narrow)
+
+    def indexes(self, preview: Preview) -> list[int]:
+        """Return the indexes of the columns to print."""
+        return [
+            column_index
+            for column_index, column in enumerate(preview.columns)
+            if self.columns is None or column.name in self.columns
+        ]
+
+
+def print_preview(preview: Preview, layout: Layout, out: Console) -> None:
     """Print one query: its columns, first rows, first operations, and the rows that would be refused."""
     out.rule(f"[bold]{preview.query}")
     _print_columns(preview.columns, out)
-    _print_rows(preview, out)
+    _print_counts(preview, out)
+    (_print_values if layout.narrow else _print_rows)(preview, layout.indexes(preview), out)
     for warning in preview.warnings:
         out.print(escape(f"Warning: {warning}"), style="yellow")
     if preview.problem:
@@ -48,7 +91,27 @@ def _print_columns(columns: Sequence[Column], out: Console) -> None:
     out.print(table)
 
 
-def _print_rows(preview: Preview, out: Console) -> None:
+def _print_counts(preview: Preview, out: Console) -> None:
+    if preview.selected is None or preview.total is None:
+        return
+    total = f"{preview.total:,} row{'' if preview.total == 1 else 's'}"
+    if preview.selected == preview.total:
+        out.print(f"\nThe query selects {total}.")
+    else:
+        out.print(f"\nThe query has {total}. The last sync time selects {preview.selected:,} of them.")
+
+
+def _print_values(preview: Preview, column_indexes: Sequence[int], out: Console) -> None:
+    """Print each value on a line, with the name of its column."""
+    for row_index, row in enumerate(preview.rows, 1):
+        out.print(f"\n[bold]Row {row_index}")
+        table = Table(show_header=False, box=None)
+        for column_index in column_indexes:
+            table.add_row(escape(preview.columns[column_index].name), escape(_text(row[column_index])))
+        out.print(table)
+
+
+def _print_rows(preview: Preview, shown: Sequence[int], out: Console) -> None:
     """Print the rows in as many tables as the width needs. Each table has the row indexes."""
     texts = [[_text(value) for value in row] for row in preview.rows]
     widths = [
@@ -56,7 +119,7 @@ def _print_rows(preview: Preview, out: Console) -> None:
         for column_index, column in enumerate(preview.columns)
     ]
     title = f"\nThe first {len(texts)} rows" if texts else "\nNo rows"
-    for column_indexes in _groups(widths, out.width - len(str(len(texts))) - 4):
+    for column_indexes in _groups(shown, widths, out.width - len(str(len(texts))) - 4):
         table = Table("", title=title, title_justify="left", box=None)
         for column_index in column_indexes:
             table.add_column(escape(preview.columns[column_index].name), no_wrap=True)
@@ -66,10 +129,10 @@ def _print_rows(preview: Preview, out: Console) -> None:
         title = ""
 
 
-def _groups(widths: Sequence[int], width: int) -> Iterator[list[int]]:
+def _groups(shown: Sequence[int], widths: Sequence[int], width: int) -> Iterator[list[int]]:
     """Group the indexes of columns so that no group is wider than a terminal."""
     group: list[int] = []
-    for column_index in range(len(widths)):
+    for column_index in shown:
         if group and sum(widths[other] for other in [*group, column_index]) > width:
             yield group
             group = []

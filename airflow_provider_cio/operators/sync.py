@@ -25,7 +25,7 @@ from airflow_provider_cio.engine import (
 )
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.engine.delivery.segment import find_segment
-from airflow_provider_cio.engine.preview import Preview, preview
+from airflow_provider_cio.engine.preview import PREVIEW_ROWS, Preview, preview
 from airflow_provider_cio.engine.sources import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, StoppedError
@@ -390,13 +390,20 @@ class CustomerIOSyncOperator(BaseOperator):
 
     # Without a run.
 
-    def preview(self) -> list[Preview]:
+    def preview(
+        self, *, rows: int = PREVIEW_ROWS, full_refresh: CustomerIOSyncOperator | None = None
+    ) -> list[Preview]:
         """Read the first rows of the queries, which must be rendered, and send nothing.
+
+        Args:
+            rows: The number of rows of each query.
+            full_refresh: The same task, rendered for a full refresh. If it is given, rows are counted.
 
         Raises:
             SyncError: The queries cannot be read.
         """
-        return preview(self._sync(), self._source())
+        full_sync = full_refresh._sync() if full_refresh else None  # noqa: SLF001 - of this class
+        return preview(self._sync(), self._source(), rows=rows, full_refresh=full_sync)
 
     def get_openlineage_facets_on_complete(
         self,

@@ -173,6 +173,30 @@ def test_preview_shows_rows_operations_and_refusals_and_sends_nothing(
     assert "attributes.email invalid email is not a valid address" in " ".join(done.stdout.split())
 
 
+def test_preview_selects_rows_and_columns(
+    connected: Airflow, database: Database, tmp_path: Path, typed: Typed
+) -> None:
+    """The flags limit what is shown, and the counts are of all rows."""
+    database.execute("CREATE TABLE people AS SELECT n AS id, 'p' || n AS name FROM generate_series(1, 40) n")
+    connected.set_variable("customerio.production.a.last_sync_time", "31")
+    spec = tmp_path / "a.yaml"
+    spec.write_text(
+        GOOD.replace("SELECT 1 AS id", "SELECT id, name FROM people WHERE id >= {{ last_sync_time }}")
+    )
+    done = typed("customerio", "preview", str(spec), "--rows", "2", "--columns", "name", "--narrow")
+    assert done.returncode == 0, done.stderr
+    assert "The query has 40 rows. The last sync time selects 10 of them." in done.stdout
+    assert " ".join(done.stdout.split()).count("Row 2 name p32") == 1
+    assert "Row 3" not in done.stdout
+    done = typed("customerio", "preview", str(spec), "--full-refresh", "--no-count")
+    assert '"id": "1"' in done.stdout
+    assert "The query" not in done.stdout
+    done = typed("customerio", "preview", str(spec), "--columns", "nmae")
+    assert done.returncode == 1
+    assert "No query has the column nmae (--columns). The columns are id, name." in done.stderr
+    assert "Give a number from 1" in typed("customerio", "preview", str(spec), "--rows", "0").stderr
+
+
 def test_preview_names_what_has_to_be_renamed(
     connected: Airflow,  # noqa: ARG001 - the command needs its connections
     tmp_path: Path,

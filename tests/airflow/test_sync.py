@@ -79,13 +79,19 @@ def test_full_refresh_starts_at_0_for_one_run(connected: Airflow, database: Data
     assert (summary["last_sync_time"], summary["queries"]["people"]["read"]) == (0, 1)
 
 
-def test_a_dry_run_checks_all_and_sends_nothing(connected: Airflow, database: Database) -> None:
-    """Every row is read and checked. No request is sent, and the last sync time stays."""
+def test_a_dry_run_checks_all_and_sends_nothing(
+    connected: Airflow, database: Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Every row is read and checked. No request is sent, and the last sync time stays.
+
+    The log does not call a row imported that would be.
+    """
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('d1', 'd@b.co'), ('d2', 'no address')")
     connected.write("syncs/dry.yaml", spec("dry"))
     summary = connected.summary(connected.run("customerio.production.dry", dry_run=True))
     assert summary["queries"] == {"people": {"read": 2, "imported": 1, "failed": 1}}
     assert (summary["requests"], summary["dry_run"], summary["next_last_sync_time"]) == (0, True, 0)
+    assert "read  would be imported      failed" in capfd.readouterr().out
     assert connected.variable("customerio.production.dry.last_sync_time") is None
 
 

@@ -35,6 +35,28 @@ def test_the_first_100_rows_of_every_query_are_mapped(database: Database) -> Non
     assert (related.query, related.rows, related.operations) == ("relationships", [], [])
 
 
+def test_the_rows_of_both_renderings_are_counted(database: Database) -> None:
+    """They are counted in the same snapshot, and all of them."""
+    database.execute("CREATE TABLE t AS SELECT n AS id FROM generate_series(1, 500) n")
+    template = "SELECT id, id FROM t WHERE id > {}; -- semicolon and comment"
+    changes, everything = (Sync(main=PeopleQuery(sql=template.format(since))) for since in (380, 0))
+    source = PostgresSource(database.connect)
+    (seen,) = preview(changes, source, rows=3, full_refresh=everything)
+    assert (len(seen.rows), seen.selected, seen.total) == (3, 120, 500)
+    (seen,) = preview(everything, source, full_refresh=everything)
+    assert (len(seen.rows), seen.selected, seen.total) == (100, 500, 500)
+
+
+def test_rows_that_cannot_be_counted_are_shown(database: Database) -> None:
+    """A row beyond the first ones that Postgres cannot compute is a warning."""
+    query = PeopleQuery(sql="SELECT n AS id FROM generate_series(1, 5000) n WHERE 1 / (n - 4000) IS NOT NULL")
+    sync = Sync(main=query)
+    (seen,) = preview(sync, PostgresSource(database.connect), rows=2, full_refresh=sync)
+    assert (len(seen.rows), seen.selected, seen.total) == (2, None, None)
+    assert "The rows cannot be counted. " in seen.warnings[0]
+    assert "SQLSTATE 22012" in seen.warnings[0]
+
+
 def test_columns_have_the_types_of_the_query(database: Database) -> None:
     """This includes columns that are read as text, and arrays."""
     database.execute("CREATE TYPE plan AS ENUM ('free')")

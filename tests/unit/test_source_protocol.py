@@ -62,6 +62,10 @@ class ListSnapshot:
         result = self.results[query]
         yield ListRows(result.columns, result.rows[:first])
 
+    def count(self, query: str) -> int:
+        """Return the number of rows of the result."""
+        return len(self.results[query].rows)
+
     def comparison_warnings(self, query: str, columns: Sequence[Column]) -> list[str]:
         """Return one warning."""
         return [f"{query} compares {len(columns)} columns"]

@@ -109,9 +109,10 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return the summary as text: a table of the queries, and a last line with the status."""
-        lines = [f"{'query':<15}{'read':>12}{'imported':>12}{'failed':>12}"] if self.queries else []
+        imported, width = ("would be imported", 19) if self.dry_run else ("imported", 12)
+        lines = [f"{'query':<15}{'read':>12}{imported:>{width}}{'failed':>12}"] if self.queries else []
         lines += [
-            f"{name:<15}{counts.read:>12,}{counts.imported:>12,}{counts.failed:>12,}"
+            f"{name:<15}{counts.read:>12,}{counts.imported:>{width},}{counts.failed:>12,}"
             for name, counts in self.queries.items()
         ]
         if self.not_found is not None:

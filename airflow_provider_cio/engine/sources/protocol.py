@@ -56,6 +56,14 @@ class Snapshot(Protocol):
             SourceUnavailableError: The database stopped answering.
         """
 
+    def count(self, query: str) -> int:
+        """Return the number of rows of a query, without reading them.
+
+        Raises:
+            QueryError: The database cannot compute a row.
+            SourceUnavailableError: The database stopped answering.
+        """
+
     def comparison_warnings(self, query: str, columns: Sequence[Column]) -> list[str]:
         """Return warnings about comparisons with the last sync time that can miss rows.
 

@@ -159,6 +159,19 @@ class PostgresSnapshot:
             self._declare(name, wrapped, query, offset=wrapped.as_string().find(without_semicolon(query)))
         yield PostgresRows(self._session, name, columns)
 
+    def count(self, query: str) -> int:
+        """Return the number of rows of a query, which Postgres counts.
+
+        Raises:
+            QueryError: Postgres refused the query, or cannot compute a row.
+            SourceUnavailableError: Postgres does not respond any more.
+        """
+        _check_text(query)
+        counting = sql.SQL("SELECT count(*) FROM (\n{}\n) AS query").format(sql.SQL(without_semicolon(query)))
+        with self.read(counting.as_string()) as rows:
+            ((number,),) = (row for chunk in rows for row in chunk)
+        return int(number)
+
     def comparison_warnings(self, query: str, columns: Sequence[Column]) -> list[str]:
         """Return warnings about comparisons with the last sync time that can miss rows."""
         return comparison_warnings(query, columns, self._fetch_all, self.time_zone)
