@@ -108,6 +108,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         sync_name=spec.name,
         **_queries(spec),
         create=spec.create,
+        guards=spec.guards.model_dump(exclude_none=True) if spec.guards else None,
         nulls=spec.nulls,
         timestamps=spec.timestamps,
         postgres_conn_id=spec.postgres_conn_id,

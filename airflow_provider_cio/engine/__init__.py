@@ -20,6 +20,7 @@
 from airflow_provider_cio.engine.mapping.objects import ObjectsQuery
 from airflow_provider_cio.engine.mapping.people import PeopleQuery
 from airflow_provider_cio.engine.mapping.relationships import RelationshipsQuery
+from airflow_provider_cio.engine.outcome.guards import Guards
 from airflow_provider_cio.engine.outcome.rejection import Rejection, Rejections, Report
 from airflow_provider_cio.engine.outcome.summary import Counts, Status, Summary
 from airflow_provider_cio.engine.run import ReadBack, run_sync
@@ -31,6 +32,7 @@ Source = PostgresSource
 
 __all__ = [
     "Counts",
+    "Guards",
     "ObjectsQuery",
     "PeopleQuery",
     "PostgresSource",

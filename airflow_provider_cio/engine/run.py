@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from airflow_provider_cio.engine.delivery.lanes import Lanes
 from airflow_provider_cio.engine.delivery.segment import SegmentMembers
 from airflow_provider_cio.engine.outcome.failed_changes import FailedChanges
+from airflow_provider_cio.engine.outcome.guards import FailedRowsGuard, Guards
 from airflow_provider_cio.engine.outcome.not_found import NotFound
 from airflow_provider_cio.engine.outcome.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_provider_cio.engine.delivery.verdicts import Verdicts
     from airflow_provider_cio.engine.delivery.workspace import Workspace, WorkspaceWithSegments
     from airflow_provider_cio.engine.mapping.mapper import Mapper
     from airflow_provider_cio.engine.mapping.query import Nulls, Query
@@ -53,6 +55,7 @@ class _Import:
         mapper: Turns its rows into operations.
         tally: Counts its rows.
         failed_changes: Finds its changes that were accepted and not applied, if that is possible.
+        guard: Ends the run if too many of its rows fail; only of the main query.
     """
 
     query: Query
@@ -60,13 +63,25 @@ class _Import:
     mapper: Mapper
     tally: Tally
     failed_changes: FailedChanges | None
+    guard: FailedRowsGuard | None
 
     def send(self, workspace: Workspace) -> None:
         """Send all rows, and wait for all verdicts."""
-        with Lanes(workspace, self.tally.add_verdicts) as lanes:
+        with Lanes(workspace, self._add_verdicts) as lanes:
             for chunk in self.rows:
                 self.tally.add_read(len(chunk))
                 lanes.send(self.mapper.to_operations(chunk))
+        self.check_guard()
+
+    def check_guard(self) -> None:
+        """Check the failed rows, after all verdicts."""
+        if self.guard:
+            self.guard.check(at_end=True)
+
+    def _add_verdicts(self, verdicts: Verdicts) -> None:
+        self.tally.add_verdicts(verdicts)
+        if self.guard:
+            self.guard.check()
 
     def reject_failed_changes(self, snapshot: Snapshot, nulls: Nulls, not_found: NotFound | None) -> None:
         """Reject the rows whose changes were accepted and not applied. This reads the query again."""
@@ -89,6 +104,7 @@ def run_sync(
     summary: Summary,
     *,
     read_back: ReadBack | None = None,
+    guards: Guards | None = None,
 ) -> None:
     """Import all rows of a sync.
 
@@ -100,9 +116,10 @@ def run_sync(
         summary: Updated during the run, so that it is also correct for a run that fails.
         read_back: How to find changes that were accepted and not applied. Without it, such rows count as
             imported.
+        guards: Limits that end the run.
 
     Raises:
-        ConfigurationError: The queries, their columns or the credentials cannot be used.
+        ConfigurationError: The queries, their columns or the credentials cannot be used, or a guard tripped.
         TransientError: The source or the workspace was unavailable for too long.
     """
     earlier_requests, earlier_bytes = workspace.requests, workspace.bytes_sent
@@ -123,8 +140,13 @@ def run_sync(
                 tally = Tally(query.name, summary, report, on_accepted)
                 mapper = query.mapper(rows.columns, sync.nulls, tally.add_rejection)
                 failed_changes = FailedChanges(read_back.app, query) if read_back else None
-                imports.append(_Import(query, rows, mapper, tally, failed_changes))
+                guard = None
+                if guards and query is sync.main:
+                    guard = FailedRowsGuard(guards, query.name, summary.queries[query.name])
+                imports.append(_Import(query, rows, mapper, tally, failed_changes, guard))
             report.expect(_column_names(imports))
+            if guards:
+                guards.check_rows(sync.main.name, lambda: snapshot.count(sync.main.sql))
             for query_import in imports:
                 query_import.send(workspace)
             if not_found:
@@ -135,6 +157,7 @@ def run_sync(
                 read_back.app.wait(read_back.wait)
                 for query_import in imports:
                     query_import.reject_failed_changes(snapshot, sync.nulls, not_found)
+                    query_import.check_guard()
         summary.finish(snapshot.watermark.next_last_sync_time)
     finally:
         summary.requests = workspace.requests - earlier_requests

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_cio.engine.outcome.guards import GUARD_NAMES, guard_problem
 from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.operators.queries import QUERY_ARGUMENTS
 from airflow_provider_cio.settings import (
@@ -82,6 +84,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
         if (value := arguments[name]) is not None and not (_is_text(value) and _matches_object_type(value)):
             raise _not_valid(name, value, "use the number of the object type as text, such as '1'")
     _check_create(arguments)
+    _check_guards(arguments["guards"])
     _check_segment(arguments["segment_id"], arguments["segment_name"])
     for name, bounds in _SECONDS.items():
         _check_seconds(name, arguments[name], *bounds)
@@ -148,6 +151,20 @@ def _check_create(arguments: Mapping[str, Any]) -> None:
             "create=False cannot be combined with relationships_query, because a relationship can create its"
             " person. Use another task for the relationships."
         )
+
+
+def _check_guards(guards: Any) -> None:
+    if guards is None:
+        return
+    if not isinstance(guards, dict):
+        raise _not_valid("guards", guards, "use a dict, such as {'max_failed': '5%'}")
+    for name, value in guards.items():
+        if name not in GUARD_NAMES:
+            raise ArgumentError(f"guards has an unknown key. Valid keys are {', '.join(GUARD_NAMES)}.")
+        if advice := guard_problem(name, value):
+            raise _not_valid(f"guards[{name!r}]", value, advice)
+    if guards.get("min_rows", 0) > guards.get("max_rows", math.inf):
+        raise ArgumentError("guards: min_rows cannot be larger than max_rows.")
 
 
 def _check_segment(number: Any, name: Any) -> None:

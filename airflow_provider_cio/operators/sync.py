@@ -32,6 +32,7 @@ from airflow_provider_cio.errors import ConfigurationError, StoppedError
 from airflow_provider_cio.hooks.customerio import read_seconds
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
 from airflow_provider_cio.operators.connections import connect_postgres, workspace_clients
+from airflow_provider_cio.operators.guards import build_guards, uses_last_sync_time
 from airflow_provider_cio.operators.lineage import lineage
 from airflow_provider_cio.operators.metrics import send_metrics
 from airflow_provider_cio.operators.queries import OBJECTS, PEOPLE, QUERY_ARGUMENTS, RELATIONSHIPS
@@ -88,6 +89,8 @@ class CustomerIOSyncOperator(BaseOperator):
         relationships_object_type_id: The type of their objects. By default it is ``object_type_id``.
         create: Whether a row of ``people_query`` creates its person if the person does not exist. With False,
             such rows change nothing, and are counted as ``not_found`` if the connection has an App API key.
+        guards: Limits that end a run, because its query is probably wrong: a dict with ``min_rows``,
+            ``max_rows``, ``max_growth`` and ``max_failed``, such as ``{"min_rows": 1, "max_failed": "5%"}``.
         nulls: ``remove`` an attribute that is NULL, or ``skip`` it.
         timestamps: Dates and times as ``unix`` seconds or ``iso`` text.
         postgres_conn_id: The connection of the source.
@@ -111,6 +114,7 @@ class CustomerIOSyncOperator(BaseOperator):
     _switches = Switches()
     _last_sync_time = 0
     _stored_sync_time = 0
+    _reads_everything = True
     _sent_requests = False
     _stopped = False
     _stoppable: Sequence[Source | HttpClient] = ()
@@ -130,6 +134,7 @@ class CustomerIOSyncOperator(BaseOperator):
         relationships_identify_by: Identifier = "id",
         relationships_object_type_id: str | None = None,
         create: bool = True,
+        guards: dict[str, int | str] | None = None,
         nulls: Nulls = "remove",
         timestamps: Timestamps = "unix",
         postgres_conn_id: str = "postgres_default",
@@ -163,6 +168,7 @@ class CustomerIOSyncOperator(BaseOperator):
         self.relationships_identify_by = relationships_identify_by
         self.relationships_object_type_id = relationships_object_type_id or object_type_id
         self.create = create
+        self.guards = guards
         self.nulls = nulls
         self.timestamps = timestamps
         self.postgres_conn_id = postgres_conn_id
@@ -197,8 +203,12 @@ class CustomerIOSyncOperator(BaseOperator):
             self._stored_sync_time = LastSyncTime(self.workspace, self.sync_name).read()
             self._last_sync_time = 0 if self._switches.full_refresh else self._stored_sync_time
             context["last_sync_time"] = self._last_sync_time  # type: ignore[typeddict-unknown-key]
+            main_query = self.people_query or self.objects_query
             for field in template_fields:
                 setattr(self, field, render_query(self, field, context, jinja_env, seen_oids))
+            self._reads_everything = self._last_sync_time == 0 or not uses_last_sync_time(
+                main_query, jinja_env
+            )
 
     def _read_switches(self, context: Context) -> Switches:
         run, dag = context.get("dag_run"), context.get("dag")
@@ -232,7 +242,9 @@ class CustomerIOSyncOperator(BaseOperator):
                 context["ti"].task.outlets = []  # a dry run does not update the asset
             else:
                 context["outlet_events"][self.outlets[0]].extra = result
-                LastCompleted(self.workspace, self.sync_name).store(summary)
+                LastCompleted(self.workspace, self.sync_name).store(
+                    summary, reads_everything=self._reads_everything
+                )
                 LastSyncTime(self.workspace, self.sync_name).store(
                     summary.next_last_sync_time, before=self._stored_sync_time
                 )
@@ -276,9 +288,14 @@ class CustomerIOSyncOperator(BaseOperator):
 
     def _run(self, summary: Summary, report: Report) -> None:
         source, sync = self._source(), self._sync()
+        guards = build_guards(
+            self.guards,
+            LastCompleted(self.workspace, self.sync_name),
+            reads_everything=self._reads_everything,
+        )
         if summary.dry_run:
             self._allow_stop(source)
-            run_sync(sync, source, DryRun(), report, summary)
+            run_sync(sync, source, DryRun(), report, summary, guards=guards)
             return
         track_client, app_client = workspace_clients(self.customerio_conn_id)
         with track_client as workspace, app_client or nullcontext() as app:
@@ -291,7 +308,7 @@ class CustomerIOSyncOperator(BaseOperator):
                     " imported."
                 )
             sync = dataclasses.replace(sync, segment=self._segment(app))
-            run_sync(sync, source, workspace, report, summary, read_back=read_back)
+            run_sync(sync, source, workspace, report, summary, read_back=read_back, guards=guards)
 
     def _segment(self, app: AppClient | None) -> int | None:
         """Return the id of the segment, which is created if none has its name."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import re
 import zoneinfo
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from airflow_provider_cio.engine.outcome.guards import MAX_GUARD_ROWS, PERCENT_PATTERN, guard_problem
 from airflow_provider_cio.settings import (
     MAX_DURATION_SECONDS,
     MAX_NAME_LENGTH,
@@ -88,6 +90,12 @@ def _statement_timeout(value: dt.timedelta) -> dt.timedelta:
     return value
 
 
+def _guard(name: str, value: Any) -> Any:
+    if advice := guard_problem(name, value):
+        raise ValueError(advice)
+    return value
+
+
 def _query(value: str) -> str:
     if _SQL_FILE(value):
         raise ValueError("is the name of a file: give it as query_file")
@@ -147,6 +155,19 @@ ConnectionId = Annotated[Text, AfterValidator(_connection_id)]
 ObjectTypeId = Annotated[str, Field(pattern=_OBJECT_TYPE.regex)]
 #: Airflow's columns hold up to 2,147,483,647. A larger number would end the DAG processor or the scheduler.
 Count = Annotated[int, Field(ge=0, le=1000)]
+RowCount = Annotated[int, Field(ge=1, le=MAX_GUARD_ROWS)]
+Growth = Annotated[
+    str,
+    BeforeValidator(partial(_guard, "max_growth")),
+    WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN}),
+]
+FailedRows = Annotated[
+    int | str,
+    BeforeValidator(partial(_guard, "max_failed")),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": PERCENT_PATTERN}]}
+    ),
+]
 Duration = Annotated[
     dt.timedelta,
     BeforeValidator(_duration),

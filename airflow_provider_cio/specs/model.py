@@ -17,10 +17,13 @@ from airflow_provider_cio.specs.fields import (
     Description,
     Duration,
     Every,
+    FailedRows,
+    Growth,
     Link,
     Name,
     ObjectTypeId,
     QueryText,
+    RowCount,
     StatementTimeout,
     Tag,
     Text,
@@ -120,6 +123,25 @@ class Schedule(_Part):
         return self
 
 
+class Guards(_Part):
+    """Limits that end a run, because its main query is probably wrong."""
+
+    min_rows: RowCount | None = None
+    """The smallest number of rows of a run that reads everything."""
+    max_rows: RowCount | None = None
+    """The largest number of rows of a run."""
+    max_growth: Growth | None = None
+    """The largest growth of a run that reads everything, compared with the last one that Completed."""
+    max_failed: FailedRows | None = None
+    """The largest number of failed rows, or their largest share, such as 5%."""
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        if self.min_rows and self.max_rows and self.min_rows > self.max_rows:
+            raise ValueError("min_rows cannot be larger than max_rows")
+        return self
+
+
 class Notifier(_Part):
     """A notification of a run's end."""
 
@@ -158,6 +180,8 @@ class _Shared(_Part):
     """Move a sync with `every` to a minute of its own, so that not all syncs start at once."""
     start_date: dt.date | None = Field(default=None, strict=False)
     """The first day of scheduled runs."""
+    guards: Guards | None = None
+    """Limits that end a run, because its query is probably wrong."""
     nulls: Literal["remove", "skip"] = "remove"
     """What a NULL attribute does: remove the attribute, or leave it as it was."""
     timestamps: Literal["unix", "iso"] = "unix"

@@ -27,9 +27,12 @@ class CompletedRun(msgspec.Struct, frozen=True):
 
     Args:
         finished_at: When it ended, with its time zone.
+        full_rows: The number of rows of the main query in the last Completed run that read everything, which
+            can be an earlier run; None if there is none.
     """
 
     finished_at: dt.datetime
+    full_rows: int | None = None
 
 
 class LastCompleted:
@@ -59,8 +62,17 @@ class LastCompleted:
             )
         return completed
 
-    def store(self, summary: Summary) -> None:
-        """Store a run that Completed."""
-        completed = CompletedRun(summary.finished_at or dt.datetime.now(dt.UTC))
+    def store(self, summary: Summary, *, reads_everything: bool) -> None:
+        """Store a run that Completed.
+
+        Args:
+            summary: Its summary.
+            reads_everything: Whether its main query read everything, and not only changes.
+        """
+        full_rows: int | None = next(iter(summary.queries.values())).read
+        if not reads_everything:
+            last = self.read()
+            full_rows = last.full_rows if last else None
+        completed = CompletedRun(summary.finished_at or dt.datetime.now(dt.UTC), full_rows)
         text = msgspec.json.encode(completed).decode()
         Variable.set(self._key, text, description=LAST_COMPLETED_DESCRIPTION)

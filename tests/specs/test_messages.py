@@ -36,6 +36,14 @@ MISTAKES = [
         "1:1: give either people or objects",
     ),
     (GOOD + "relationships: {query: SELECT 1}\n", "1:1: relationships needs object_type_id"),
+    (GOOD + "guards: {min_row: 1}\n", "6:10: unknown key guards.min_row: did you mean min_rows?"),
+    (GOOD + "guards: {min_rows: 0}\n", "6:20: guards.min_rows must be greater than or equal to 1"),
+    (GOOD + "guards: {max_growth: 3}\n", "6:22: guards.max_growth: use a percentage, such as 300%"),
+    (GOOD + "guards: {max_failed: x%}\n", "6:22: guards.max_failed: use a number of rows, or a percentage"),
+    (
+        GOOD + "guards: {min_rows: 2, max_rows: 1}\n",
+        "6:9: guards: min_rows cannot be larger than max_rows",
+    ),
     (
         GOOD + 'relationships: {query: SELECT 1, object_type_id: "1"}\ncreate: false\n',
         "1:1: create: false cannot be combined with relationships",
