@@ -151,6 +151,8 @@ def run_sync(
                 query_import.send(workspace)
             if not_found:
                 not_found.look_up(summary)
+                if members:
+                    members.remove(not_found.people)
             if members and sync.segment:
                 summary.added_to_segment = members.send(workspace, sync.segment)
             if read_back and summary.rows_imported:

@@ -113,3 +113,20 @@ def test_every_operation_has_the_flag() -> None:
         mapper = PeopleQuery(sql="", create=False).mapper(columns, "skip", print)
         (operation,) = mapper.to_operations([row])
         assert json.loads(operation.body)["attributes"] == {**attributes, "_update": True}
+
+
+def test_people_that_do_not_exist_are_not_added_to_the_segment(
+    workspace: LocalWorkspace, database: Database
+) -> None:
+    """The summary counts only the people that exist."""
+    people = "SELECT id, email FROM (VALUES ('ck1', NULL), (NULL, 'ck2@b.co')) AS t (id, email)"
+    sync(workspace, database, people, create=True)
+    with workspace.client() as client, workspace.app() as app:
+        segment = app.create_segment("Updated people").id
+        more = "VALUES ('ck3', NULL), (NULL, 'ck4@b.co'), ('ck1', NULL)"
+        query = PeopleQuery(sql=f"{people} UNION ALL ({more})", create=False)
+        summary, source = Summary(0), PostgresSource(database.connect)
+        what = Sync(main=query, segment=segment)
+        run_sync(what, source, client, Rejections(), summary, read_back=ReadBack(app, wait=0))
+    assert (summary.rows_imported, summary.not_found, summary.added_to_segment) == (5, 2, 2)
+    assert workspace.members(segment) == {"ck1", "ck2@b.co"}

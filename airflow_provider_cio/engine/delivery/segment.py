@@ -13,7 +13,7 @@ from airflow_provider_cio.errors import ConfigurationError, RefusedError, TooLar
 from airflow_provider_cio.track.limits import SEGMENT_PEOPLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow_provider_cio.engine.delivery.workspace import WorkspaceWithSegments
     from airflow_provider_cio.engine.mapping.operations import Identifier, Operation
@@ -71,6 +71,10 @@ class SegmentMembers:
             " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)",
             [people],
         )
+
+    def remove(self, people: Iterable[tuple[Identifier, str]]) -> None:
+        """Remove people that do not exist, each given as the type and the value of its identifier."""
+        self._people.executemany("DELETE FROM people WHERE id_type = ? AND person = ?", people)
 
     def send(self, workspace: WorkspaceWithSegments, segment: int) -> int:
         """Add all people to a segment, and return their number.
