@@ -63,7 +63,11 @@ def get_provider_info() -> dict[str, Any]:
         "plugins": [{"name": "customerio", "plugin-class": "airflow_provider_cio.plugin.CustomerIOPlugin"}],
         "cli": ["airflow_provider_cio.cli.definition.get_customerio_cli_commands"],
         "config": {"customerio": _CONFIG},
-        "extra-links": ["airflow_provider_cio.reports.link.ReportLink"],
+        "extra-links": [
+            "airflow_provider_cio.operators.links.ImportLink",
+            "airflow_provider_cio.operators.links.WorkspaceLink",
+            "airflow_provider_cio.reports.link.ReportLink",
+        ],
     }
 
 

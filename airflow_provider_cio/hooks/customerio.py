@@ -23,7 +23,7 @@ from airflow_provider_cio.settings import (
     NumberSetting,
     Region,
 )
-from airflow_provider_cio.track import APP_REGIONS, REGIONS, AppClient, TrackClient
+from airflow_provider_cio.track import APP_REGIONS, PAGES, REGIONS, AppClient, TrackClient
 from airflow_provider_cio.track.address import validate_base_url
 
 if TYPE_CHECKING:
@@ -140,6 +140,19 @@ class CustomerIOHook(BaseHook):
             ConfigurationError: A field of the connection is not valid.
         """
         return self._app_client(timeout=read_seconds("request_timeout"), retry_for=read_seconds("retry_for"))
+
+    def workspace_url(self) -> str:
+        """Return the URL of Customer.io's own pages for the region; empty if the connection has a host.
+
+        Raises:
+            ConfigurationError: A field of the connection is not valid.
+        """
+        connection = self.get_connection(self.customerio_conn_id)
+        extra = self._extra(connection)
+        if connection.host:
+            return ""
+        url = PAGES[extra.region]
+        return f"{url}/env/{extra.workspace_id}" if extra.workspace_id else url
 
     def test_connection(self) -> tuple[bool, str]:
         """Send one request to each configured API, and compare the region. Nothing is changed.

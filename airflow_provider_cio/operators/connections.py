@@ -46,6 +46,16 @@ def workspace_clients(customerio_conn_id: str) -> tuple[TrackClient, AppClient |
         return hook.get_conn(), hook.get_app_client()
 
 
+def workspace_url(customerio_conn_id: str) -> str:
+    """Return the URL of a workspace in Customer.io; empty for an emulator or a proxy.
+
+    Raises:
+        ConfigurationError: The Airflow connection does not exist, or cannot be used.
+    """
+    with _must_exist("customerio_conn_id", customerio_conn_id, "Customer.io"):
+        return CustomerIOHook(customerio_conn_id).workspace_url()
+
+
 @contextmanager
 def _must_exist(argument: str, connection: str, kind: str) -> Iterator[None]:
     """Name the connection that does not exist, and where to create it."""

@@ -25,10 +25,8 @@ def call_when_supervisor_ends(function: Callable[[], object]) -> None:
     Args:
         function: The function to call. Its result is not used.
     """
-    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415 - not needed to parse a DAG
-
-    connection = getattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket", None)
-    if not isinstance(connection, socket.socket):
+    connection = supervisor_connection()
+    if connection is None:
         return
     ended = select.poll()
     ended.register(connection, 0)  # poll always reports a hang-up; messages are left to the task
@@ -38,3 +36,11 @@ def call_when_supervisor_ends(function: Callable[[], object]) -> None:
         function()
 
     threading.Thread(target=wait, name="customerio-supervisor", daemon=True).start()
+
+
+def supervisor_connection() -> socket.socket | None:
+    """Return the task's connection to its supervisor; None without one, as in ``dag.test()``."""
+    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415 - not needed to parse a DAG
+
+    connection = getattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "socket", None)
+    return connection if isinstance(connection, socket.socket) else None

@@ -31,15 +31,17 @@ from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, StoppedError
 from airflow_provider_cio.hooks.customerio import read_seconds
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
-from airflow_provider_cio.operators.connections import connect_postgres, workspace_clients
+from airflow_provider_cio.operators.connections import connect_postgres, workspace_clients, workspace_url
 from airflow_provider_cio.operators.guards import build_guards, uses_last_sync_time
 from airflow_provider_cio.operators.lineage import lineage
+from airflow_provider_cio.operators.links import ImportLink, WorkspaceLink
 from airflow_provider_cio.operators.metrics import send_metrics
+from airflow_provider_cio.operators.progress import write_progress
 from airflow_provider_cio.operators.queries import OBJECTS, PEOPLE, QUERY_ARGUMENTS, RELATIONSHIPS
 from airflow_provider_cio.operators.rendering import render_query
 from airflow_provider_cio.operators.run_conf import Switches, read_switches
 from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
-from airflow_provider_cio.operators.task_failures import as_task_failure
+from airflow_provider_cio.operators.task_failures import as_task_failure, failure_text
 from airflow_provider_cio.reports.link import ReportLink, report_url
 from airflow_provider_cio.reports.report import Report
 from airflow_provider_cio.state.last_completed import LastCompleted
@@ -60,6 +62,10 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.sources import Source, Timestamps
     from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.http import HttpClient
+
+
+#: Every message of ours is shorter.
+_LONGEST_REASON = 2_000
 
 
 class CustomerIOSyncOperator(BaseOperator):
@@ -107,8 +113,9 @@ class CustomerIOSyncOperator(BaseOperator):
     template_fields_renderers = dict.fromkeys(template_fields, "sql")
     ui_color = "#e3e0fb"
 
-    operator_extra_links = (ReportLink(),)
+    operator_extra_links = (ImportLink(), ReportLink(), WorkspaceLink())
     report_url = ""
+    workspace_url = ""
 
     _wrong_arguments: ArgumentError | None = None
     _switches = Switches()
@@ -177,6 +184,12 @@ class CustomerIOSyncOperator(BaseOperator):
         self.max_lookback = max_lookback
         self.statement_timeout = statement_timeout
 
+    @classmethod
+    def get_serialized_fields(cls) -> frozenset[str]:
+        """Return what Airflow's database keeps of the task; the pages show the ids of the connections."""
+        fields: frozenset[str] = super().get_serialized_fields()  # type: ignore[no-untyped-call]
+        return fields | {"postgres_conn_id", "customerio_conn_id"}
+
     # Before `execute`: what the run was asked for, the last sync time, and the queries.
 
     def _do_render_template_fields(
@@ -195,8 +208,12 @@ class CustomerIOSyncOperator(BaseOperator):
         if parent is not self:
             super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
             return
+
+        def publish(_kind: object, error: BaseException | None, _traceback: object) -> None:
+            self._publish(context, self._new_summary(), failure=error)
+
         with as_task_failure(), ExitStack() as at_the_end:
-            at_the_end.callback(lambda: self._publish(context, self._new_summary()))
+            at_the_end.push(publish)
             if self._wrong_arguments:
                 raise self._wrong_arguments
             self._switches = self._read_switches(context)
@@ -261,12 +278,12 @@ class CustomerIOSyncOperator(BaseOperator):
             return
         summary.status = Status.SKIPPED
         summary.finished_at = summary.started_at
-        self._publish(context, summary)
-        send_metrics(self.workspace, self.sync_name, summary)
         reason = (
             f"{Status.SKIPPED}: at {due:%H:%M:%S} {window.sync_name} was importing into the workspace"
             f" ({window.start:%H:%M:%S} to {window.end:%H:%M:%S} UTC). The next interval tries again."
         )
+        self._publish(context, summary, reason=reason)
+        send_metrics(self.workspace, self.sync_name, summary)
         self.log.info(reason)  # Airflow's own log line hides the reason in a field
         raise AirflowSkipException(reason)
 
@@ -274,15 +291,20 @@ class CustomerIOSyncOperator(BaseOperator):
         """Run the sync. However it ends, close the report, publish the summary and add the window."""
         result: dict[str, Any] = {}
         report: Report | None = None
+
+        def finish(_kind: object, error: BaseException | None, _traceback: object) -> None:
+            result.update(self._finish(context, summary, report, error))
+
         with ExitStack() as at_the_end:  # each callback is called even if another one fails
             if not summary.dry_run:
                 due = context["dag_run"].run_after
                 at_the_end.callback(
                     lambda: Windows(self.workspace).add(self.sync_name, due, summary.started_at)
                 )
-            at_the_end.callback(lambda: result.update(self._finish(context, summary, report)))
+            at_the_end.push(finish)
             report = Report(self.workspace, self.sync_name, summary.started_at)
             at_the_end.push(self._report_closer(report))
+            at_the_end.enter_context(write_progress(context, summary))
             self._run(summary, report)
         return result
 
@@ -298,6 +320,7 @@ class CustomerIOSyncOperator(BaseOperator):
             run_sync(sync, source, DryRun(), report, summary, guards=guards)
             return
         track_client, app_client = workspace_clients(self.customerio_conn_id)
+        self.workspace_url = workspace_url(self.customerio_conn_id)
         with track_client as workspace, app_client or nullcontext() as app:
             self._allow_stop(*(part for part in (workspace, app, source) if part))
             read_back = ReadBack(app, read_seconds("apply_wait")) if app else None
@@ -370,12 +393,14 @@ class CustomerIOSyncOperator(BaseOperator):
 
         return close
 
-    def _finish(self, context: Context, summary: Summary, report: Report | None) -> dict[str, Any]:
+    def _finish(
+        self, context: Context, summary: Summary, report: Report | None, error: BaseException | None
+    ) -> dict[str, Any]:
         """Publish the summary of the run, and log it."""
         self._sent_requests = summary.requests > 0
         location = report.location if report else None
         self.report_url = report_url(context) if location else ""
-        result = self._publish(context, summary, location)
+        result = self._publish(context, summary, location, failure=error)
         send_metrics(self.workspace, self.sync_name, summary)
         for line in summary.lines():
             self.log.info(line)
@@ -394,9 +419,22 @@ class CustomerIOSyncOperator(BaseOperator):
             self._last_sync_time, self._stored_sync_time, dry_run=self._switches.dry_run, queries=counts
         )
 
-    def _publish(self, context: Context, summary: Summary, report: str | None = None) -> dict[str, Any]:
+    def _publish(
+        self,
+        context: Context,
+        summary: Summary,
+        report: str | None = None,
+        *,
+        reason: str | None = None,
+        failure: BaseException | None = None,
+    ) -> dict[str, Any]:
         """Make the summary available to other tasks, as an XCom, and to the callbacks of this task."""
-        result = {**summary.as_dict(), "report": report, "report_url": self.report_url or None}
+        result = {
+            **summary.as_dict(),
+            "report": report,
+            "report_url": self.report_url or None,
+            "reason": failure_text(failure)[:_LONGEST_REASON] if failure else reason,
+        }
         context["summary"] = result  # type: ignore[typeddict-unknown-key]
         if "ti" in context:  # a preview has no task instance
             try:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 REGIONS: dict[Region, str] = {"us": "https://track.customer.io", "eu": "https://track-eu.customer.io"}
 #: The base URL of the App API in each region.
 APP_REGIONS: dict[Region, str] = {"us": "https://api.customer.io", "eu": "https://api-eu.customer.io"}
+#: The URL of Customer.io's own pages in each region.
+PAGES: dict[Region, str] = {"us": "https://fly.customer.io", "eu": "https://fly-eu.customer.io"}
 
 
 class RegionAnswer(msgspec.Struct, frozen=True):
