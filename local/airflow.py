@@ -155,7 +155,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{self.username}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.database}",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
@@ -170,7 +170,8 @@ class LocalAirflow:
         }
 
     @property
-    def _database(self) -> Path:
+    def database(self) -> Path:
+        """The SQLite file of the metadata database."""
         return self.home / "airflow.db"
 
     def _prepare_home(self) -> None:
@@ -181,9 +182,9 @@ class LocalAirflow:
         template = _CACHE / f"airflow-{version('apache-airflow-core')}.db"
         if not template.exists():
             self._create_database()
-            _store_template(self._database, template)
+            _store_template(self.database, template)
         else:
-            shutil.copyfile(template, self._database)
+            shutil.copyfile(template, self.database)
 
     def _create_database(self) -> None:
         command = [sys.executable, "-m", "airflow", "db", "migrate"]
@@ -191,7 +192,7 @@ class LocalAirflow:
         with log.open("ab") as output:
             done = subprocess.run(command, env=self._environment, stdout=output, stderr=output, check=False)
         if done.returncode != 0:
-            raise LocalError(f"Airflow could not create its database {self._database}.\n{log_tail(log)}")
+            raise LocalError(f"Airflow could not create its database {self.database}.\n{log_tail(log)}")
 
 
 def _environment_without_airflow() -> dict[str, str]:

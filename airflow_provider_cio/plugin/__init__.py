@@ -1,4 +1,4 @@
-"""The provider's part of Airflow's API server."""
+"""The provider's part of Airflow's API server: pages, reports for download, and the pools of workspaces."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ def _apps() -> list[dict[str, Any]]:
     return [{"app": app, "url_prefix": "/customerio", "name": "Customer.io"}]
 
 
+def _views() -> list[dict[str, Any]]:
+    if not _IN_API_SERVER:
+        return []
+    from airflow_provider_cio.plugin.views import external_views
+
+    return external_views()
+
+
 class CustomerIOPlugin(AirflowPlugin):
-    """Keeps a pool for every workspace, and gives out reports."""
+    """Shows syncs and their runs, gives out reports, and keeps a pool for every workspace."""
 
     name = "customerio"
     fastapi_apps = _apps()
+    external_views = _views()

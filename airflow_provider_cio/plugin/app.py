@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
 
+from airflow_provider_cio.plugin import pages, reports
 from airflow_provider_cio.plugin.access import NotLoggedInError, ask_to_log_in, logged_in
-from airflow_provider_cio.plugin.reports import router
+from airflow_provider_cio.plugin.errors import show_error, show_validation_error
+from airflow_provider_cio.plugin.rendering import STATIC
 from airflow_provider_cio.state.pools import create_missing_pools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from starlette.responses import Response
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +46,7 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     keeper.cancel()
 
 
-# A mounted app is open to everybody unless it says otherwise, and so are FastAPI's own pages of docs.
+# A mounted app is open to everyone unless it has dependencies, and so are FastAPI's own pages of docs.
 app = FastAPI(
     title="Customer.io",
     lifespan=_lifespan,
@@ -49,4 +56,20 @@ app = FastAPI(
     openapi_url=None,
 )
 app.add_exception_handler(NotLoggedInError, ask_to_log_in)
-app.include_router(router)
+app.add_exception_handler(HTTPException, show_error)
+app.add_exception_handler(RequestValidationError, show_validation_error)
+app.include_router(pages.router)
+app.include_router(reports.router)
+
+
+class _StaticFiles(StaticFiles):
+    """Scripts, styles and icons: the only files that need no login. Their URLs change with their content."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+app.mount("/static", _StaticFiles(directory=STATIC))

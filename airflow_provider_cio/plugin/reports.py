@@ -53,15 +53,7 @@ def report(
     map_index: Annotated[int, Query(ge=-1, lt=2**31)] = -1,
 ) -> StreamingResponse:
     """Give out the CSV of the rows that a run rejected."""
-    with create_session() as session:
-        name = _report_name(dag_id, run_id, task_id, map_index, session)
-        syncs = _syncs(dag_id, run_id, task_id, map_index, session) if name else []
-    if not name or not syncs:
-        raise HTTPException(
-            HTTPStatus.NOT_FOUND,
-            "There is no report: no row of this run failed, or there is no such run.",
-        )
-    sync, file = _open(syncs, name)
+    sync, name, file = open_report(dag_id, run_id, task_id, map_index)
 
     def chunks() -> Iterator[bytes]:
         with file:
@@ -74,6 +66,33 @@ def report(
         "X-Content-Type-Options": "nosniff",
     }
     return StreamingResponse(chunks(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def open_report(dag_id: str, run_id: str, task_id: str, map_index: int) -> tuple[str, str, BinaryIO]:
+    """Open the report of a run.
+
+    Args:
+        dag_id: The DAG; the caller has checked that the user may read it.
+        run_id: The run.
+        task_id: The task that ran the sync.
+        map_index: The index of a mapped task, else -1.
+
+    Returns:
+        The sync's name, the name of the report, and the CSV.
+
+    Raises:
+        HTTPException: There is no report, or its store does not answer.
+    """
+    with create_session() as session:
+        name = _report_name(dag_id, run_id, task_id, map_index, session)
+        syncs = _syncs(dag_id, run_id, task_id, map_index, session) if name else []
+    if not name or not syncs:
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND,
+            "There is no report: no row of this run failed, or the run does not exist.",
+        )
+    sync, file = _open(syncs, name)
+    return sync, name, file
 
 
 def _open(syncs: list[tuple[str, str]], name: str) -> tuple[str, BinaryIO]:
@@ -115,7 +134,7 @@ def _report_name(dag_id: str, run_id: str, task_id: str, map_index: int, session
     found = session.scalars(query).first()
     try:
         summary = XComModel.deserialize_value(found) if found else None
-    except Exception:  # noqa: BLE001 - what somebody wrote into it instead
+    except Exception:  # noqa: BLE001 - the value of an edited XCom
         return None
     location = summary.get("report") if isinstance(summary, dict) else None
     name = location.rpartition("/")[2] if isinstance(location, str) else ""
