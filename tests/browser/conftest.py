@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sqlalchemy import create_engine
 
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
-from local.sample_database import create_sample_database, log_in
+from local.sample_database import KNOWN_EMAIL, create_sample_database, log_in
 from local.workspace import EmulatedWorkspace
 
 if TYPE_CHECKING:
@@ -21,6 +25,23 @@ DAG = "customerio.production.active_people"
 #: Milliseconds to wait for a part of a page: the first page of a busy API server loads slowly.
 _TIMEOUT = 30_000
 _DAGS = Path(__file__).parents[2] / "dags"
+SIGNUPS_DAG = "customerio.newsletter.signups"
+COMPANIES_DAG = "customerio.production.companies"
+VISITORS_DAG = "customerio.production.visitors"
+#: A name that would run if a page did not escape it.
+SCRIPT = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+#: Postgres takes a second for every 4,000 rows, so that a person sees the numbers move.
+_VISITORS_SPEC = """\
+name: visitors
+description: Everyone who visited the shop, one row for each visit
+workspace: production
+schedule: "0 6 * * 1-5"
+postgres_conn_id: warehouse
+people:
+  query: |
+    SELECT 'v' || n AS id, repeat(n::text, 20) AS page FROM generate_series(1, 60000) n
+    WHERE n % 4000 > 0 OR pg_sleep(1) IS NOT NULL
+"""
 _BROKEN_SPECS = {
     "churned.yaml": "name: churned\nworkspace: production\npostgres_conn_id: warehouse\nnulls: drop\n"
     "people:\n  query: SELECT id, email FROM people WHERE updated_at >= {{ last_synctime }}\n",
@@ -62,12 +83,22 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     shutil.copytree(_DAGS, folder / "dags")
     for name, text in _BROKEN_SPECS.items():
         (folder / "dags" / "syncs" / name).write_text(text)
-    with LocalPostgres(folder) as postgres, EmulatedWorkspace() as workspace:
+    (folder / "dags" / "syncs" / "visitors.yaml").write_text(_VISITORS_SPEC)
+    with (
+        LocalPostgres(folder) as postgres,
+        EmulatedWorkspace() as workspace,
+        EmulatedWorkspace() as newsletter,
+    ):
+        newsletter.identify("web-1", email=KNOWN_EMAIL)
         with postgres.connect() as connection:
             create_sample_database(connection)
+            connection.execute(
+                "UPDATE signups SET first_name = %s, card = %s WHERE line = 127", [SCRIPT, f"card {SCRIPT}"]
+            )
         connections: dict[str, dict[str, object]] = {
             "warehouse": postgres.airflow_connection(),
             "customerio_production": workspace.airflow_connection(),
+            "customerio_newsletter": newsletter.airflow_connection(),
         }
         with LocalAirflow(
             folder / "airflow",
@@ -79,13 +110,48 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
             },
         ) as airflow:
             client = airflow.client
-            client.wait_for_dag(DAG)
-            client.unpause(DAG)
-            for _ in range(2):
-                assert client.wait_for_run(DAG, client.trigger(DAG)) == "success"
+            for dag_id in (DAG, COMPANIES_DAG, SIGNUPS_DAG, VISITORS_DAG):
+                client.wait_for_dag(dag_id)
+            _add_history(airflow.database)
+            for dag_id in (DAG, COMPANIES_DAG, SIGNUPS_DAG):
+                client.unpause(dag_id)
+            for number in range(4):
+                dags = (DAG,) if number else (DAG, COMPANIES_DAG, SIGNUPS_DAG)
+                runs = {dag_id: client.trigger(dag_id, {"dry_run": number == 2}) for dag_id in dags}
+                states = {dag_id: client.wait_for_run(dag_id, run_id) for dag_id, run_id in runs.items()}
+                assert states.pop(SIGNUPS_DAG, "failed") == "failed"
+                assert set(states.values()) == {"success"}
                 with postgres.connect() as connection:
-                    log_in(connection, 50)
+                    log_in(connection, 50 + 700 * number)
             yield Pages(airflow, workspace)
+
+
+def _add_history(database: Path) -> None:
+    """Add runs of the last day to two syncs, for charts with something to see."""
+    os.environ.setdefault("AIRFLOW_HOME", str(database.parent))  # Airflow reads it when it is imported
+    from airflow.models import import_all_models
+
+    from local.many_runs import PastRun, add_past_runs
+
+    import_all_models()
+    start = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0) - dt.timedelta(hours=18)
+    runs = []
+    for number in range(32):
+        rows = int(2_600 + 2_200 * math.sin(number / 5) + 390 * (number * 7 % 5))
+        runs.append(
+            PastRun(
+                number + 1,
+                "production",
+                "active_people",
+                start + number * dt.timedelta(minutes=30),
+                rows=rows,
+                failed=12 if number in {11, 12} else 0,
+                seconds=round(rows / 5_200 + 0.2 * (number % 3), 3),
+            )
+        )
+    engine = create_engine(f"sqlite:///{database}")
+    add_past_runs(engine, runs)
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import secrets
 import time
 from http import HTTPStatus
@@ -16,6 +17,8 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import jwt
 import pytest
 import requests
+from fastapi.routing import APIRoute
+from starlette.routing import Mount
 
 from local.airflow import LocalAirflow
 from local.postgres import LocalPostgres
@@ -41,6 +44,7 @@ people:
   query: SELECT NULL AS id, '{name}' AS plan
 """
 BY_HAND = """\
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
 
@@ -49,6 +53,8 @@ common = dict(
 )
 with DAG("by_hand", schedule=None):
     CustomerIOSyncOperator(task_id="sync", sync_name="hand", **common)
+with DAG("not_ours", schedule=None):
+    EmptyOperator(task_id="nothing")
 with DAG("mapped", schedule=None):
     CustomerIOSyncOperator.partial(task_id="sync", pool="customerio.production", **common).expand(
         sync_name=["mapped_a", "mapped_b"]
@@ -162,11 +168,14 @@ def test_every_route_needs_a_logged_in_user(server: Server) -> None:
     """The test finds new routes, and fails for a route that does not check the user."""
     from airflow_provider_cio.plugin.app import app
 
-    paths = {route.path for route in app.routes if hasattr(route, "path")}
-    assert paths
-    assert len(paths) == len(app.routes)  # no mounted app with its own routes
+    paths = {route.path for route in app.routes if isinstance(route, APIRoute)}
+    assert "/syncs" in paths
+    (static,) = (route for route in app.routes if not isinstance(route, APIRoute))
+    assert isinstance(static, Mount)
+    assert static.path == "/static"
+    assert all(route.methods == {"GET"} for route in app.routes if isinstance(route, APIRoute))
     for template in paths:
-        path = template.replace("{dag_id}", "customerio.production.first")
+        path = template.replace("{dag_id}", "customerio.production.first").replace("{run_id:path}", "x")
         assert "{" not in path, f"add the values for {template} to this test"
         query = server.path("customerio.production.first").partition("?")[2]
         for method in METHODS:
@@ -316,3 +325,137 @@ def test_invalid_requests_are_client_errors(server: Server) -> None:
     for name in ("~", "nowhere", "..", "%2e%2e", "a%00b", "x" * 300, "a%2Fb"):
         status = server.request(f"/customerio/reports/{name}?{query}", "viewer").status_code
         assert HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR, name
+
+
+def page_path(server: Server, dag_id: str) -> str:
+    """Return the path of the page of a DAG's run."""
+    return f"/customerio/dags/{quote(dag_id, safe='')}/runs/{quote(server.runs[dag_id], safe='')}"
+
+
+#: What each role may do, by the id of the button.
+BUTTONS = {
+    "viewer": set(),
+    "user": {"run-now", "full-refresh", "dry-run", "pause"},
+    "op": {"run-now", "full-refresh", "dry-run", "pause"},
+    "admin": {"run-now", "full-refresh", "dry-run", "pause"},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_users_see_the_pages_of_the_dags_that_they_can_read(server: Server, role: str) -> None:
+    """With the buttons that their role allows. No page is stored, and each has its policy."""
+    listed = server.request("/customerio/syncs", role, headers=HTML)
+    imports = server.request("/customerio/dags/customerio.production.first", role, headers=HTML)
+    for response in (listed, imports, server.request("/customerio/help", role, headers=HTML)):
+        assert response.status_code == HTTPStatus.OK
+        assert response.headers["Content-Security-Policy"].startswith(
+            "default-src 'none'; script-src 'self';"
+        )
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+    for name in ("first", "other", "hand"):
+        assert f">{name}</a>" in listed.text
+    assert set(re.findall(r'<button[^>]* id="([a-z-]+)" data-method', imports.text)) == BUTTONS[role]
+    for dag_id in DAGS:
+        response = server.request(page_path(server, dag_id), role, headers=HTML)
+        assert response.status_code == HTTPStatus.OK
+        assert "Some rows failed" in response.text
+        assert "<code>required</code>" in response.text
+
+
+def test_a_user_without_a_role_sees_no_sync(server: Server) -> None:
+    """The list is empty, and the other pages refuse the user, whether the DAG exists or not."""
+    listed = server.request("/customerio/syncs", "guest", headers=HTML)
+    assert listed.status_code == HTTPStatus.OK
+    assert "No syncs yet" in listed.text
+    assert "production" not in listed.text
+    for dag_id in ("customerio.production.first", "nowhere"):
+        for path in (f"/customerio/dags/{dag_id}", f"/customerio/dags/{dag_id}/runs/x"):
+            response = server.request(path, "guest", headers=HTML)
+            assert response.status_code == HTTPStatus.FORBIDDEN
+            assert "Ask an administrator" in response.text
+
+
+def test_an_ended_session_shows_a_login_link_inside_a_frame(server: Server) -> None:
+    """The login page would be cut off from Airflow there. A program gets JSON, a browser is redirected."""
+    path = "/customerio/syncs"
+    framed = server.request(path, headers={**HTML, "Sec-Fetch-Dest": "iframe"})
+    assert framed.status_code == HTTPStatus.UNAUTHORIZED
+    assert "Log in again" in framed.text
+    assert server.request(path, headers=HTML).status_code == HTTPStatus.FOUND
+    assert server.request(path).json() == {"detail": "Not authenticated"}
+
+
+def test_static_files_are_public_and_nothing_else_is(server: Server) -> None:
+    """They hold no data. Their addresses in pages change with their content, so browsers keep them."""
+    html = server.request("/customerio/help", "viewer", headers=HTML).text
+    found = re.findall(r'(?:href|src)="(/customerio/static/[^"]+)"', html)
+    assert len(found) == 4
+    for path in found:
+        response = server.request(path)
+        assert response.status_code == HTTPStatus.OK
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+    for path in ("", "../app.py", "..%2fapp.py", "%2e%2e/templates/base.html", "nothing.js"):
+        assert server.request(f"/customerio/static/{path}").status_code in {
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.UNAUTHORIZED,
+        }
+
+
+def test_invalid_input_of_pages_is_a_client_error(server: Server) -> None:
+    """No input causes a server error, and no input becomes HTML of a page."""
+    script = quote("<script>alert(1)</script>")
+    first = "/customerio/dags/customerio.production.first"
+    for path in (
+        f"/customerio/syncs?search={script}&workspace={script}&status={script}",
+        f"/customerio/syncs?search={'x' * 10_000}",
+        f"{first}?before=0",
+        f"{first}?before=99999999999999999999",
+        f"{first}?before={script}",
+        f"{first}/runs/{script}",
+        f"{first}/runs/a%00b",
+        f"{first}/runs/{'x' * 300}",
+        f"{first}/runs/a/../b",
+        f"{page_path(server, 'customerio.production.first')}?search={script}",
+        "/customerio/dags/~",
+        "/customerio/dags/%7BDAG_ID%7D",
+        f"/customerio/dags/{script}",
+    ):
+        response = server.request(path, "viewer", headers=HTML)
+        assert response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR, path
+        assert "<script>alert" not in response.text
+
+
+def test_the_tab_of_another_dag_has_one_sentence(server: Server) -> None:
+    """Airflow before 3.4 shows our tab on every DAG."""
+    response = server.request("/customerio/dags/not_ours", "viewer", headers=HTML)
+    assert response.status_code == HTTPStatus.OK
+    assert "not_ours imports nothing into Customer.io" in response.text
+
+
+def test_airflow_has_the_pages_in_its_navigation(server: Server) -> None:
+    """An entry of the navigation, a tab of a DAG and a tab of a run, each with a route of its own."""
+    plugins = server.request("/api/v2/plugins", "admin").json()["plugins"]
+    (ours,) = (plugin for plugin in plugins if plugin["name"] == "customerio")
+    assert [(view["destination"], view["href"]) for view in ours["external_views"]] == [
+        ("nav", "/customerio/syncs"),
+        ("dag", "/customerio/dags/{DAG_ID}"),
+        ("dag_run", "/customerio/dags/{DAG_ID}/runs/{RUN_ID}"),
+    ]
+    assert len({view["url_route"] for view in ours["external_views"]}) == 3
+    assert [view.get("applies_to") for view in ours["external_views"]][1:] == [
+        {"dag.tags.name": ["customerio"]}
+    ] * 2
+
+
+def test_the_task_links_to_its_page_and_report(server: Server) -> None:
+    """Users who may not see plugins reach the pages from there."""
+    dag_id = "customerio.production.first"
+    links = server.request(
+        f"/api/v2/dags/{dag_id}/dagRuns/{quote(server.runs[dag_id], safe='')}/taskInstances/sync/links",
+        "viewer",
+    ).json()["extra_links"]
+    assert links["Import"] == f"{server.airflow.url}{page_path(server, dag_id)}"
+    assert links["Failed rows"].startswith(f"{server.airflow.url}/customerio/reports/")
+    assert not links["Customer.io workspace"]
