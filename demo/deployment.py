@@ -72,7 +72,12 @@ def show_addresses(deployment: Deployment) -> None:
     """Show the addresses of the servers."""
     airflow = deployment.airflow
     show_line("to look at while the demo runs:")
-    show_line(f"Airflow     {airflow.url}/dags (user {airflow.username}, password {airflow.password})")
+    show_line(
+        f"Syncs       {airflow.url}/plugin/customerio (user {airflow.username}, password {airflow.password})"
+    )
+    for dag in (PEOPLE_DAG, COMPANIES_DAG, SIGNUPS_DAG):
+        show_line(f"            {airflow.url}/dags/{dag}/plugin/customerio-imports")
+    show_line(f"Airflow     {airflow.url}/dags")
     show_line(f"production  {deployment.production.url}")
     show_line(f"newsletter  {deployment.newsletter.url}")
     show_line(f"Postgres    {deployment.postgres.uri}")
