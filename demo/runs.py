@@ -18,6 +18,7 @@ from local.sample_database import (
     PEOPLE,
     SIGNUPS,
     correct_signups,
+    ended_memberships,
     first_person,
     log_in,
 )
@@ -64,6 +65,11 @@ def import_companies(deployment: Deployment) -> None:
             relationships=_rows(MEMBERSHIPS),
         )
     _show(summary)
+    with deployment.postgres.connect() as connection:
+        ended = ended_memberships(connection)
+    show_line(
+        f"{ended:,} of the memberships have ended, so the workspace has {MEMBERSHIPS - ended:,} relationships"
+    )
 
 
 def import_signups(deployment: Deployment) -> None:

@@ -25,6 +25,12 @@ def create_sample_database(connection: psycopg.Connection) -> None:
     connection.execute(_SCRIPT.read_bytes())
 
 
+def ended_memberships(connection: psycopg.Connection) -> int:
+    """Return the number of memberships whose person has left. A sync removes their relationships."""
+    row = connection.execute("SELECT count(*) FROM memberships WHERE left_at IS NOT NULL").fetchone()
+    return int(row[0]) if row else 0
+
+
 def log_in(connection: psycopg.Connection, count: int) -> None:
     """Add a login to the first people, and set `updated_at` of their rows to now.
 

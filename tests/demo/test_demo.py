@@ -106,6 +106,7 @@ def test_all_runs_from_start_to_end(demo: Demo) -> None:
     ]
     assert text.count("the segment Active people has 5,000 people") == 2
     assert "400 objects, 6,000 relationships" in text
+    assert "528 of the memberships have ended, so the workspace has 5,472 relationships" in text
     assert REPORT in text
     assert len(demo.descendants) > 5
     assert demo.live_processes() == []
