@@ -103,7 +103,9 @@ def preview(args: Namespace) -> None:
     from airflow.sdk.execution_time.context import VariableAccessor
 
     from airflow_provider_cio.cli.preview import MAX_ROWS, Layout, print_preview
+    from airflow_provider_cio.cli.send_one import send_one
     from airflow_provider_cio.dag_factory import build_dag
+    from airflow_provider_cio.hooks.customerio import read_seconds
 
     if not 1 <= args.rows <= MAX_ROWS:
         raise SystemExit(f"--rows {args.rows} is not valid. Give a number from 1 to {MAX_ROWS:,}.")
@@ -128,6 +130,11 @@ def preview(args: Namespace) -> None:
         print_preview(query, layout, _out)
     if any(query.problem for query in previews):
         raise SystemExit(1)
+    if args.send_one is not None:
+        try:
+            send_one(previews[0], args.send_one, spec.connection, read_seconds("apply_wait"), _out)
+        except (SyncError, AirflowException) as error:
+            raise SystemExit(str(error)) from None
 
 
 def status(args: Namespace) -> None:

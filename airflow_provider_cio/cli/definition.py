@@ -34,6 +34,9 @@ _NARROW = Arg(("--narrow",), action="store_true", help="Show each value on a lin
 _NO_COUNT = Arg(
     ("--no-count",), action="store_true", help="Do not count the rows, which can take as long as the query"
 )
+_SEND_ONE = Arg(
+    ("--send-one",), type=int, metavar="ROW", help="Send this row, and show what Customer.io stores of it"
+)
 _SPEC = Arg(("spec",), metavar="SPEC", help="The file of the spec")
 _STATUS_FORMAT = Arg(
     ("--format",), choices=("text", "json"), default="text", help="A table for people, or JSON for programs"
@@ -71,7 +74,7 @@ def get_customerio_cli_commands() -> list[GroupCommand]:
             name="preview",
             help="Print the first rows of a spec's queries, and what would be sent or refused. Sends nothing",
             func=_lazy("preview"),
-            args=(_SPEC, _SPECS, _FULL_REFRESH, _ROWS, _COLUMNS, _NARROW, _NO_COUNT),
+            args=(_SPEC, _SPECS, _FULL_REFRESH, _ROWS, _COLUMNS, _NARROW, _NO_COUNT, _SEND_ONE),
         ),
         ActionCommand(
             name="status",

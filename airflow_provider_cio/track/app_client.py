@@ -151,6 +151,15 @@ class AppClient(HttpClient):
         request = ApiRequest("POST", "/v1/customers/attributes", msgspec.json.encode({"ids": ids}))
         return self._call(request, _parse_known_ids)
 
+    def attributes(self, person_id: str) -> dict[str, Any] | None:
+        """Return the attributes of a person as they are stored; None if no person has this id.
+
+        Raises:
+            ConfigurationError, TransientError: As for `segments`.
+        """
+        body = msgspec.json.encode({"ids": [person_id]})
+        return self._call(ApiRequest("POST", "/v1/customers/attributes", body), _parse_attributes)
+
     def has_email(self, email: str) -> bool:
         """Return whether a person has this email address.
 
@@ -228,6 +237,7 @@ class _CreatedSegment(msgspec.Struct):
 
 class _Customer(msgspec.Struct):
     identifiers: Identifiers
+    attributes: dict[str, Any] = {}
 
 
 class _CustomerEntry(msgspec.Struct):
@@ -272,6 +282,11 @@ def _parse_created_segment(name: str, response: ApiResponse) -> Segment:
 def _parse_known_ids(response: ApiResponse) -> set[str]:
     customers = response.decode_ok(_Customers).customers
     return {entry.customer.identifiers.id for entry in customers if entry.customer.identifiers.id}
+
+
+def _parse_attributes(response: ApiResponse) -> dict[str, Any] | None:
+    customers = response.decode_ok(_Customers).customers
+    return customers[0].customer.attributes if customers else None
 
 
 def _parse_is_known(response: ApiResponse) -> bool:

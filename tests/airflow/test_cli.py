@@ -7,10 +7,12 @@ import os
 from typing import TYPE_CHECKING
 
 from tests.airflow.conftest import airflow_command
+from tests.integration.conftest import LocalWorkspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_provider_cio.emulator.process import EmulatorProcess
     from tests.airflow.conftest import Airflow, Typed
     from tests.conftest import Database
 
@@ -195,6 +197,31 @@ def test_preview_selects_rows_and_columns(
     assert done.returncode == 1
     assert "No query has the column nmae (--columns). The columns are id, name." in done.stderr
     assert "Give a number from 1" in typed("customerio", "preview", str(spec), "--rows", "0").stderr
+
+
+def test_one_row_is_sent_and_read_back(
+    connected: Airflow, emulator: EmulatorProcess, tmp_path: Path, typed: Typed
+) -> None:
+    """Only the chosen row is sent. Each value is beside the stored value."""
+    spec = tmp_path / "a.yaml"
+    rows = "VALUES ('one1', 1.50, true, 'x'), ('one2', 2.50, false, NULL), (NULL, 0, true, 'x')"
+    rows = f"SELECT * FROM ({rows}) AS r (id, price, paid, note)"
+    spec.write_text(GOOD.replace("SELECT 1 AS id", rows))
+    command = ("customerio", "preview", str(spec), "--send-one")
+    done = typed(*command, "2")
+    assert done.returncode == 1
+    assert "has no app_api_key, which reads a person back. Nothing was sent." in done.stderr
+    fields = {"login": emulator.site_id, "password": emulator.api_key, "host": emulator.url}
+    extra = {"app_api_key": emulator.app_api_key}
+    connected.connect("customerio_production", conn_type="customerio", **fields, extra=extra)
+    done = typed(*command, "2")
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "Row 2 was sent, and Customer.io accepted it attribute sent stored" in text
+    assert "price 2.50 2.50 paid false false note" in text
+    assert "differs" not in text
+    assert LocalWorkspace(emulator).attributes(["one1", "one2"]).keys() == {"one2"}
+    assert "Row 3 is not one of the rows above" in typed(*command, "3").stderr
 
 
 def test_preview_names_what_has_to_be_renamed(
