@@ -167,6 +167,16 @@ _CONFIG = {
             "example": "s3://aws_default@my-bucket/customerio_reports",
             "default": "file://{AIRFLOW_HOME}/customerio_reports",
         },
+        "state_url": {
+            "description": (
+                "Where syncs with failed_rows: retry remember failed rows: a URL for Airflow's object storage"
+                " that all workers can read and write. The files contain identifiers of people."
+            ),
+            "version_added": "0.2.0",
+            "type": "string",
+            "example": "s3://aws_default@my-bucket/customerio_state",
+            "default": "file://{AIRFLOW_HOME}/customerio_state",
+        },
         "report_retention_days": _number_option(
             REPORT_RETENTION_DAYS, None, "Days after which a sync deletes its old reports."
         ),

@@ -110,6 +110,7 @@ def build_dag(spec: SyncSpec) -> DAG:
         create=spec.create,
         guards=spec.guards.model_dump(exclude_none=True) if spec.guards else None,
         nulls=spec.nulls,
+        failed_rows=spec.failed_rows,
         timestamps=spec.timestamps,
         postgres_conn_id=spec.postgres_conn_id,
         customerio_conn_id=spec.connection,

@@ -23,6 +23,7 @@ from airflow_provider_cio.engine.mapping.relationships import RelationshipsQuery
 from airflow_provider_cio.engine.outcome.guards import Guards
 from airflow_provider_cio.engine.outcome.rejection import Rejection, Rejections, Report
 from airflow_provider_cio.engine.outcome.summary import Counts, Status, Summary
+from airflow_provider_cio.engine.retry import FailedRow, FailedRows
 from airflow_provider_cio.engine.run import ReadBack, run_sync
 from airflow_provider_cio.engine.sources.postgres import PostgresSource
 from airflow_provider_cio.engine.sync import Sync
@@ -32,6 +33,8 @@ Source = PostgresSource
 
 __all__ = [
     "Counts",
+    "FailedRow",
+    "FailedRows",
     "Guards",
     "ObjectsQuery",
     "PeopleQuery",

@@ -14,6 +14,7 @@ from airflow_provider_cio.engine.outcome.failed_changes import FailedChanges
 from airflow_provider_cio.engine.outcome.guards import FailedRowsGuard, Guards
 from airflow_provider_cio.engine.outcome.not_found import NotFound
 from airflow_provider_cio.engine.outcome.tally import Tally
+from airflow_provider_cio.engine.retry import RecordingReport, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.query import Nulls, Query
     from airflow_provider_cio.engine.outcome.rejection import Rejection, Report
     from airflow_provider_cio.engine.outcome.summary import Summary
+    from airflow_provider_cio.engine.retry import FailedRows
     from airflow_provider_cio.engine.sources import Rows, Snapshot, Source
     from airflow_provider_cio.engine.sync import Sync
     from airflow_provider_cio.track import AppClient
@@ -51,11 +53,12 @@ class _Import:
 
     Args:
         query: The query.
-        rows: Its result.
+        rows: Its result, which begins with the rows that failed in earlier runs.
         mapper: Turns its rows into operations.
         tally: Counts its rows.
         failed_changes: Finds its changes that were accepted and not applied, if that is possible.
         guard: Ends the run if too many of its rows fail; only of the main query.
+        retried: The number of its rows that failed in earlier runs, and may fail again.
     """
 
     query: Query
@@ -64,10 +67,11 @@ class _Import:
     tally: Tally
     failed_changes: FailedChanges | None
     guard: FailedRowsGuard | None
+    retried: int
 
     def send(self, workspace: Workspace) -> None:
         """Send all rows, and wait for all verdicts."""
-        with Lanes(workspace, self._add_verdicts) as lanes:
+        with Lanes(workspace, self._add_verdicts, expected_refusals=self.retried) as lanes:
             for chunk in self.rows:
                 self.tally.add_read(len(chunk))
                 lanes.send(self.mapper.to_operations(chunk))
@@ -83,11 +87,13 @@ class _Import:
         if self.guard:
             self.guard.check()
 
-    def reject_failed_changes(self, snapshot: Snapshot, nulls: Nulls, not_found: NotFound | None) -> None:
+    def reject_failed_changes(
+        self, snapshot: Snapshot, nulls: Nulls, not_found: NotFound | None, failed_rows: FailedRows | None
+    ) -> None:
         """Reject the rows whose changes were accepted and not applied. This reads the query again."""
         if not (self.failed_changes and self.failed_changes.load()):
             return
-        with snapshot.read(self.query.sql) as rows:
+        with read_rows(snapshot, self.query, failed_rows) as rows:
             mapper = self.query.mapper(rows.columns, nulls, _already_rejected)
             for chunk in rows:
                 for operation, rejected in self.failed_changes.match(mapper.to_operations(chunk)):
@@ -105,6 +111,7 @@ def run_sync(
     *,
     read_back: ReadBack | None = None,
     guards: Guards | None = None,
+    failed_rows: FailedRows | None = None,
 ) -> None:
     """Import all rows of a sync.
 
@@ -117,11 +124,14 @@ def run_sync(
         read_back: How to find changes that were accepted and not applied. Without it, such rows count as
             imported.
         guards: Limits that end the run.
+        failed_rows: The rows that failed in earlier runs. They are read again, and those that fail in
+            this run are added. Without it, each failed row holds the last sync time.
 
     Raises:
         ConfigurationError: The queries, their columns or the credentials cannot be used, or a guard tripped.
         TransientError: The source or the workspace was unavailable for too long.
     """
+    report = RecordingReport(report, failed_rows) if failed_rows else report
     earlier_requests, earlier_bytes = workspace.requests, workspace.bytes_sent
     try:
         with (
@@ -134,7 +144,7 @@ def run_sync(
             not_found = NotFound(read_back.app) if read_back and sync.main.updates_only else None
             imports = []
             for query in sync.queries:  # all of them are opened and checked before anything is sent
-                rows = opened.enter_context(snapshot.read(query.sql))
+                rows = opened.enter_context(read_rows(snapshot, query, failed_rows))
                 collectors = (members, not_found) if query is sync.main else ()
                 on_accepted = [collector.add for collector in collectors if collector]
                 tally = Tally(query.name, summary, report, on_accepted)
@@ -142,8 +152,9 @@ def run_sync(
                 failed_changes = FailedChanges(read_back.app, query) if read_back else None
                 guard = None
                 if guards and query is sync.main:
-                    guard = FailedRowsGuard(guards, query.name, summary.queries[query.name])
-                imports.append(_Import(query, rows, mapper, tally, failed_changes, guard))
+                    guard = FailedRowsGuard(guards, query.name, summary.queries[query.name], failed_rows)
+                retried = _retried_rows(query, failed_rows)
+                imports.append(_Import(query, rows, mapper, tally, failed_changes, guard, retried))
             report.expect(_column_names(imports))
             if guards:
                 guards.check_rows(sync.main.name, lambda: snapshot.count(sync.main.sql))
@@ -158,13 +169,18 @@ def run_sync(
             if read_back and summary.rows_imported:
                 read_back.app.wait(read_back.wait)
                 for query_import in imports:
-                    query_import.reject_failed_changes(snapshot, sync.nulls, not_found)
+                    query_import.reject_failed_changes(snapshot, sync.nulls, not_found, failed_rows)
                     query_import.check_guard()
-        summary.finish(snapshot.watermark.next_last_sync_time)
+        summary.finish(snapshot.watermark.next_last_sync_time, failed_rows)
     finally:
         summary.requests = workspace.requests - earlier_requests
         summary.bytes = workspace.bytes_sent - earlier_bytes
         summary.finished_at = dt.datetime.now(dt.UTC)
+
+
+def _retried_rows(query: Query, failed_rows: FailedRows | None) -> int:
+    """Return the number of rows of a query that failed in earlier runs."""
+    return len(failed_rows.of(query.name)) if failed_rows else 0
 
 
 def _column_names(imports: list[_Import]) -> list[str]:

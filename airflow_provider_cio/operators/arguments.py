@@ -28,6 +28,7 @@ _CHOICES: dict[str, tuple[str | None, ...]] = {
     "identify_by": ("id", "email", None),
     "relationships_identify_by": ("id", "email"),
     "nulls": ("remove", "skip"),
+    "failed_rows": ("hold", "retry"),
     "timestamps": ("unix", "iso"),
 }
 #: The arguments that hold an object type id.

@@ -26,12 +26,14 @@ from airflow_provider_cio.engine import (
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.engine.delivery.segment import find_segment
 from airflow_provider_cio.engine.preview import PREVIEW_ROWS, Preview, preview
+from airflow_provider_cio.engine.retry import MAX_FAILED_ROWS, FailedRows
 from airflow_provider_cio.engine.sources import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, StoppedError
 from airflow_provider_cio.hooks.customerio import read_seconds
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
 from airflow_provider_cio.operators.connections import connect_postgres, workspace_clients, workspace_url
+from airflow_provider_cio.operators.failed_rows import check_no_limit, render_retries
 from airflow_provider_cio.operators.guards import build_guards, uses_last_sync_time
 from airflow_provider_cio.operators.lineage import lineage
 from airflow_provider_cio.operators.links import ImportLink, WorkspaceLink
@@ -44,6 +46,7 @@ from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
 from airflow_provider_cio.operators.task_failures import as_task_failure, failure_text
 from airflow_provider_cio.reports.link import ReportLink, report_url
 from airflow_provider_cio.reports.report import Report
+from airflow_provider_cio.state.failed_rows import FailedRowsStore
 from airflow_provider_cio.state.last_completed import LastCompleted
 from airflow_provider_cio.state.last_sync_time import LastSyncTime
 from airflow_provider_cio.state.names import application_name, connection_id, pool_name
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.operations import Identifier
     from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.sources import Source, Timestamps
+    from airflow_provider_cio.operators.failed_rows import FailedRowsMode
     from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.http import HttpClient
 
@@ -98,6 +102,8 @@ class CustomerIOSyncOperator(BaseOperator):
         guards: Limits that end a run, because its query is probably wrong: a dict with ``min_rows``,
             ``max_rows``, ``max_growth`` and ``max_failed``, such as ``{"min_rows": 1, "max_failed": "5%"}``.
         nulls: ``remove`` an attribute that is NULL, or ``skip`` it.
+        failed_rows: ``hold`` the last sync time until no row fails, or let the next runs ``retry`` the failed
+            rows. With ``retry``, the task fails only if a row fails for the first time.
         timestamps: Dates and times as ``unix`` seconds or ``iso`` text.
         postgres_conn_id: The connection of the source.
         customerio_conn_id: The connection of the workspace. By default it is ``customerio_<workspace>``.
@@ -122,6 +128,7 @@ class CustomerIOSyncOperator(BaseOperator):
     _last_sync_time = 0
     _stored_sync_time = 0
     _reads_everything = True
+    _failed_rows: FailedRows
     _sent_requests = False
     _stopped = False
     _stoppable: Sequence[Source | HttpClient] = ()
@@ -144,6 +151,7 @@ class CustomerIOSyncOperator(BaseOperator):
         guards: dict[str, int | str] | None = None,
         nulls: Nulls = "remove",
         timestamps: Timestamps = "unix",
+        failed_rows: FailedRowsMode = "hold",
         postgres_conn_id: str = "postgres_default",
         customerio_conn_id: str | None = None,
         overlap: int | None = None,
@@ -178,6 +186,7 @@ class CustomerIOSyncOperator(BaseOperator):
         self.guards = guards
         self.nulls = nulls
         self.timestamps = timestamps
+        self.failed_rows = failed_rows
         self.postgres_conn_id = postgres_conn_id
         self.customerio_conn_id = customerio_conn_id or connection_id(workspace)
         self.overlap = overlap
@@ -219,10 +228,19 @@ class CustomerIOSyncOperator(BaseOperator):
             self._switches = self._read_switches(context)
             self._stored_sync_time = LastSyncTime(self.workspace, self.sync_name).read()
             self._last_sync_time = 0 if self._switches.full_refresh else self._stored_sync_time
+            remembered = []
+            if self._last_sync_time and "ti" in context:  # a preview does not read failed rows again
+                remembered = self._failed_rows_store().load()
+            self._failed_rows = FailedRows(
+                remembered, last_sync_time=self._last_sync_time, retry=self.failed_rows == "retry"
+            )
+            render_retries(self, self._failed_rows, context, jinja_env)
             context["last_sync_time"] = self._last_sync_time  # type: ignore[typeddict-unknown-key]
             main_query = self.people_query or self.objects_query
             for field in template_fields:
                 setattr(self, field, render_query(self, field, context, jinja_env, seen_oids))
+                if self.failed_rows == "retry":
+                    check_no_limit(field, getattr(self, field))
             self._reads_everything = self._last_sync_time == 0 or not uses_last_sync_time(
                 main_query, jinja_env
             )
@@ -250,22 +268,42 @@ class CustomerIOSyncOperator(BaseOperator):
             self._skip_if_busy(context, summary)
         with as_task_failure():
             result = self._import(context, summary)
-            if summary.status is Status.SOME_ROWS_FAILED:
-                raise ConfigurationError(
-                    f"{summary.rows_failed} of {summary.rows_read} rows failed; the last sync time stays"
-                    f" {self._stored_sync_time}. Correct the rows, then run again."
+            held = self._failed_rows.hold_last_sync_time
+            if not summary.dry_run and not held:
+                # In this order: a run that is killed in between must not skip a failed row.
+                self._failed_rows_store().save(self._failed_rows.rows)
+                if summary.status is Status.COMPLETED:
+                    LastCompleted(self.workspace, self.sync_name).store(
+                        summary, reads_everything=self._reads_everything
+                    )
+                LastSyncTime(self.workspace, self.sync_name).store(
+                    summary.next_last_sync_time, before=self._stored_sync_time
                 )
+            if held or summary.rows_newly_failed:
+                raise ConfigurationError(self._failed_rows_message(summary))
             if summary.dry_run:
                 context["ti"].task.outlets = []  # a dry run does not update the asset
             else:
                 context["outlet_events"][self.outlets[0]].extra = result
-                LastCompleted(self.workspace, self.sync_name).store(
-                    summary, reads_everything=self._reads_everything
-                )
-                LastSyncTime(self.workspace, self.sync_name).store(
-                    summary.next_last_sync_time, before=self._stored_sync_time
-                )
         return result
+
+    def _failed_rows_store(self) -> FailedRowsStore:
+        return FailedRowsStore(self.workspace, self.sync_name)
+
+    def _failed_rows_message(self, summary: Summary) -> str:
+        """Return what happens to the failed rows, and what to do."""
+        if not self._failed_rows.hold_last_sync_time:
+            return (
+                f"{summary.rows_newly_failed} of {summary.rows_read} rows failed for the first time. Correct"
+                " them as the report describes; the next runs read them again."
+            )
+        reason = ""
+        if self.failed_rows == "retry":
+            reason = f", which is more than the {MAX_FAILED_ROWS:,} that a sync can retry"
+        return (
+            f"{summary.rows_failed} of {summary.rows_read} rows failed{reason}; the last sync time stays"
+            f" {self._stored_sync_time}. Correct the rows, then run again."
+        )
 
     def _skip_if_busy(self, context: Context, summary: Summary) -> None:
         """Skip a scheduled run that became due while another sync of the workspace was running."""
@@ -302,7 +340,8 @@ class CustomerIOSyncOperator(BaseOperator):
                     lambda: Windows(self.workspace).add(self.sync_name, due, summary.started_at)
                 )
             at_the_end.push(finish)
-            report = Report(self.workspace, self.sync_name, summary.started_at)
+            history = self.failed_rows == "retry"
+            report = Report(self.workspace, self.sync_name, summary.started_at, history=history)
             at_the_end.push(self._report_closer(report))
             at_the_end.enter_context(write_progress(context, summary))
             self._run(summary, report)
@@ -317,7 +356,7 @@ class CustomerIOSyncOperator(BaseOperator):
         )
         if summary.dry_run:
             self._allow_stop(source)
-            run_sync(sync, source, DryRun(), report, summary, guards=guards)
+            run_sync(sync, source, DryRun(), report, summary, guards=guards, failed_rows=self._failed_rows)
             return
         track_client, app_client = workspace_clients(self.customerio_conn_id)
         self.workspace_url = workspace_url(self.customerio_conn_id)
@@ -331,7 +370,16 @@ class CustomerIOSyncOperator(BaseOperator):
                     " imported."
                 )
             sync = dataclasses.replace(sync, segment=self._segment(app))
-            run_sync(sync, source, workspace, report, summary, read_back=read_back, guards=guards)
+            run_sync(
+                sync,
+                source,
+                workspace,
+                report,
+                summary,
+                read_back=read_back,
+                guards=guards,
+                failed_rows=self._failed_rows,
+            )
 
     def _segment(self, app: AppClient | None) -> int | None:
         """Return the id of the segment, which is created if none has its name."""

@@ -26,8 +26,8 @@ from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.plugin.access import AirflowId, may_read_dag
 from airflow_provider_cio.reports.link import ReportLink
 from airflow_provider_cio.reports.report import started_at
-from airflow_provider_cio.reports.store import check_reports_url, open_folder
 from airflow_provider_cio.state.names import asset_uri
+from airflow_provider_cio.storage import REPORTS_URL, check_url, open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,10 +117,10 @@ def _open(syncs: list[tuple[str, str]], name: str) -> tuple[str, BinaryIO]:
 
 
 def _find(syncs: list[tuple[str, str]], name: str) -> tuple[str, BinaryIO]:
-    url = check_reports_url()
+    url = check_url(REPORTS_URL)
     for workspace, sync in syncs[:_MOST_SYNCS]:
         try:
-            return sync, open_folder(url, workspace, sync).open(name)
+            return sync, open_folder(REPORTS_URL, url, workspace, sync).open(name)
         except FileNotFoundError:
             continue
     raise FileNotFoundError(name)

@@ -21,19 +21,21 @@ from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.reports.cells import cell
 from airflow_provider_cio.reports.rejection_log import RejectionLog
-from airflow_provider_cio.reports.store import check_reports_url, open_folder
 from airflow_provider_cio.settings import REPORT_RETENTION_DAYS
+from airflow_provider_cio.storage import REPORTS_URL, check_url, open_folder
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from airflow_provider_cio.engine import Rejection
-    from airflow_provider_cio.reports.store import Folder
+    from airflow_provider_cio.storage import Folder
 
 log = logging.getLogger(__name__)
 
 #: The first columns of every report. The columns of the queries follow.
 _HEADER = ("query", "row", "identifier", "field", "reason", "message")
+#: The columns that follow if the sync retries failed rows.
+_HISTORY = ("failing_since", "tries")
 #: The format of the name of a report: the time when the run started, in UTC.
 _NAME_FORMAT = "%Y-%m-%dT%H%M%S.%fZ.csv"
 #: The number of characters that are written at once. It keeps the number of writes low. Memory holds at most
@@ -72,15 +74,19 @@ class Report:
         workspace: The name of the workspace.
         sync_name: The name of the sync.
         started_at: The time when the run started, which becomes the name of the CSV.
+        history: Whether the CSV has since when each row fails, and how many times it was tried.
 
     Raises:
         ConfigurationError: A setting of reports is not valid.
     """
 
-    def __init__(self, workspace: str, sync_name: str, started_at: dt.datetime) -> None:
-        url = check_reports_url()
+    def __init__(
+        self, workspace: str, sync_name: str, started_at: dt.datetime, *, history: bool = False
+    ) -> None:
+        url = check_url(REPORTS_URL)
         self._retention = _read_retention()
         self._name = report_name(started_at)
+        self._history = history
         self._log = RejectionLog()
         self._columns: list[str] = []
         self._text = io.StringIO(newline="")
@@ -91,7 +97,8 @@ class Report:
         self._folder: Folder | None = None
         self._file: BinaryIO | None = None
         try:
-            self._folder = self._worker.submit(open_folder, url, workspace, sync_name).result(_STEP_SECONDS)
+            opened = self._worker.submit(open_folder, REPORTS_URL, url, workspace, sync_name)
+            self._folder = opened.result(_STEP_SECONDS)
         except ConfigurationError:
             self._worker.close()
             raise
@@ -115,7 +122,7 @@ class Report:
         if self._failed:
             return
         if not self._text.tell() and self._writes is None:
-            self._writer.writerow(map(cell, [*_HEADER, *self._columns]))
+            self._writer.writerow(map(cell, [*_HEADER, *(_HISTORY if self._history else ()), *self._columns]))
         values = (
             rejection.query,
             rejection.row_index,
@@ -123,6 +130,7 @@ class Report:
             rejection.field,
             rejection.reason,
             rejection.message,
+            *((_minute(rejection.failing_since), rejection.tries) if self._history else ()),
             *(rejection.values.get(column) for column in self._columns),
         )
         self._writer.writerow(map(cell, values))
@@ -194,6 +202,10 @@ class Report:
             self._worker.submit(_remove_reports, self._folder, oldest, deadline).result(max(seconds, 0))
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("Old reports of the sync cannot be removed (%s).", type(error).__name__)
+
+
+def _minute(time: dt.datetime | None) -> str:
+    return time.isoformat(" ", "minutes") if time else ""
 
 
 def _remove_reports(folder: Folder, oldest: dt.datetime, deadline: float) -> None:

@@ -91,6 +91,8 @@ class SpecFolder:
             spec = SyncSpec.model_validate(content)
         except ValidationError as error:
             problems += problems_of(error, [document, *defaults], SyncSpec)
+        if spec and spec.failed_rows == "retry":
+            problems += (query.locate(found, document) for query in queries for found in query.limits())
         if problems or not spec:
             raise SpecError(sorted_problems(problems))
         return spec, document, queries, defaults

@@ -184,6 +184,8 @@ class _Shared(_Part):
     """Limits that end a run, because its query is probably wrong."""
     nulls: Literal["remove", "skip"] = "remove"
     """What a NULL attribute does: remove the attribute, or leave it as it was."""
+    failed_rows: Literal["hold", "retry"] = "hold"
+    """Failed rows hold the last sync time until none fails, or the next runs retry only these rows."""
     timestamps: Literal["unix", "iso"] = "unix"
     """Send dates and times as Unix seconds or as ISO 8601 text."""
     overlap: Duration | None = None

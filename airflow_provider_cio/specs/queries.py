@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_cio.specs.files import UnreadableError, is_inside, read_text
 from airflow_provider_cio.specs.problems import QueryProblem, SpecProblem, cut, did_you_mean
-from airflow_provider_cio.specs.sql import not_one_select
+from airflow_provider_cio.specs.sql import limit_of, not_one_select
 from airflow_provider_cio.specs.templates import LINES, has_branches, sql_of, template_problems
 
 if TYPE_CHECKING:
@@ -45,6 +45,16 @@ class SpecQuery(NamedTuple):
         """
         for problem in _query_problems(self.text):
             yield self.locate(problem, document)
+
+    def limits(self) -> Iterator[QueryProblem]:
+        """Yield what limits the rows of the query, which failed_rows: retry does not allow."""
+        sql = sql_of(self.text)
+        if sql and (found := limit_of(sql)):
+            message = (
+                f"{found.message} cannot be used with failed_rows: retry, because failed rows can be beyond"
+                f" it. Remove {found.message}, or use failed_rows: hold"
+            )
+            yield found._replace(message=message)
 
     def locate(self, problem: QueryProblem, document: Document) -> SpecProblem:
         """Turn a problem in the text into a problem of the file that holds the text."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 LAST_SYNC_TIME_DESCRIPTION = (
     "The time from which this sync reads changes, in Unix seconds. 0 sends everything again."
 )
+FAILED_ROWS_DESCRIPTION = "The file with the failed rows that this sync retries. Do not edit."
 LAST_COMPLETED_DESCRIPTION = "The last run of this sync that Completed."
 WINDOWS_DESCRIPTION = (
     "The times when syncs of this workspace were running. A scheduled run that is due within one is Skipped."
@@ -35,6 +36,11 @@ def last_sync_time_key(workspace: str, sync_name: str) -> str:
 def last_completed_key(workspace: str, sync_name: str) -> str:
     """Return the key of the Variable that holds the last run that Completed."""
     return f"{dag_id(workspace, sync_name)}.last_completed"
+
+
+def failed_rows_key(workspace: str, sync_name: str) -> str:
+    """Return the key of the Variable that holds the generation of the failed rows of a sync."""
+    return f"{dag_id(workspace, sync_name)}.failed_rows"
 
 
 def windows_key(workspace: str) -> str:

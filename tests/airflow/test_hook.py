@@ -171,7 +171,7 @@ def test_the_form_the_hook_and_the_client_have_the_same_defaults(airflow: Airflo
         assert f"| `{name}` | {fields[name]['schema']['default']} (default)" in documentation
     assert all(f"`{name}`" in documentation for name in fields)
     for name, option in get_provider_info()["config"]["customerio"]["options"].items():
-        default = "a folder under `AIRFLOW_HOME`" if name == "reports_url" else option["default"]
+        default = "a folder under `AIRFLOW_HOME`" if name.endswith("_url") else option["default"]
         assert f"| `{name}` | {default} |" in documentation
 
 

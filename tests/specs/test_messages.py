@@ -25,6 +25,11 @@ MISTAKES = [
     (GOOD + "overlap: 5\n", "6:10: overlap: give a number and a unit, such as 90 seconds"),
     (GOOD + "overlap: 99999999999 days\n", "6:10: overlap: cannot be longer than 365 days"),
     (GOOD + "nulls: drop\n", "6:8: nulls cannot be drop: allowed are remove, skip"),
+    (GOOD + "failed_rows: retri\n", "6:14: failed_rows cannot be retri: did you mean retry?"),
+    (
+        GOOD.replace("FROM people", "FROM people LIMIT 5") + "failed_rows: retry\n",
+        "5:32: LIMIT cannot be used with failed_rows: retry, because failed rows can be beyond",
+    ),
     (GOOD + "nulls: remov\n", "6:8: nulls cannot be remov: did you mean remove?"),
     (GOOD.replace("  query: SELECT id FROM people\n", "  identify_by: id\n"), "4:1: people.query is missing"),
     (GOOD + "tags: crm\n", "6:7: tags must be a list"),

@@ -12,8 +12,8 @@ from airflow_provider_cio.engine.mapping.identifiers import identifier_texts
 from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
 from airflow_provider_cio.engine.mapping.operations import PersonId
 from airflow_provider_cio.engine.mapping.query import Query
+from airflow_provider_cio.engine.mapping.row_keys import RowKeys
 from airflow_provider_cio.engine.sources import Column, Kind
-from airflow_provider_cio.engine.value_text import value_text
 from tests.unit.test_source_protocol import ListRows, ListSource, Recorder
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.mapper import Values
     from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
-    from airflow_provider_cio.engine.sources import Row
 
 
 class Visit(msgspec.Struct, tag_field="type", tag="person"):
@@ -39,6 +38,7 @@ class VisitsQuery(Query):
     """A query whose rows are visits: the id of a person, and the name of a page."""
 
     name: ClassVar = "visits"
+    key_columns: ClassVar[list[tuple[str, ...]]] = [("id",)]
     failed_change_types: ClassVar[list[str]] = []
 
     def mapper(
@@ -48,7 +48,7 @@ class VisitsQuery(Query):
         on_rejection: Callable[[Rejection], None],
     ) -> Mapper:
         """Return a mapper for rows with these columns."""
-        return VisitsMapper(self.name, columns, ["id"], on_rejection)
+        return VisitsMapper(self.name, RowKeys(self.key_columns, columns), columns, ["id"], on_rejection)
 
 
 class VisitsMapper(Mapper):
@@ -57,9 +57,6 @@ class VisitsMapper(Mapper):
     def _payloads(self, columns: Sequence[Values], problems: RowProblems) -> Payloads:
         ids = identifier_texts("id", columns[0], problems)
         return Payloads(ids, map(Visit, map(PersonId, ids), columns[1]))
-
-    def _identifier_of(self, row: Row) -> str:
-        return value_text(row[0])
 
 
 def test_another_kind_of_query_is_imported() -> None:

@@ -23,7 +23,7 @@ from airflow_provider_cio.engine import (
 )
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
 from airflow_provider_cio.engine.preview import preview
-from airflow_provider_cio.engine.sources import Column, Kind, Row, Rows, Snapshot, Source, Watermark
+from airflow_provider_cio.engine.sources import Column, Kind, Match, Row, Rows, Snapshot, Source, Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +57,13 @@ class ListSnapshot:
     )
 
     @contextmanager
-    def read(self, query: str, *, first: int | None = None) -> Iterator[Rows]:
+    def read(
+        self,
+        query: str,
+        *,
+        first: int | None = None,
+        matching: Sequence[Match] = (),  # noqa: ARG002 - a source may ignore it
+    ) -> Iterator[Rows]:
         """Return the result of a query."""
         result = self.results[query]
         yield ListRows(result.columns, result.rows[:first])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from airflow_provider_cio.engine.delivery.batches import deliver
 from airflow_provider_cio.engine.delivery.lane import Lane
-from airflow_provider_cio.engine.delivery.refusal_limit import RefusalLimit
+from airflow_provider_cio.engine.delivery.refusal_limit import FIRST_REFUSALS, LATER_REFUSALS, RefusalLimit
 from airflow_provider_cio.errors import SyncError
 from airflow_provider_cio.track.limits import BATCH_BYTES
 
@@ -37,11 +37,20 @@ class Lanes:
     Args:
         workspace: Receives the batches.
         on_verdicts: Receives the verdicts of each batch. Called in the thread that uses the lanes.
+        expected_refusals: The number of operations that were refused before. They are sent first, and must
+            not end the run.
     """
 
-    def __init__(self, workspace: Workspace, on_verdicts: Callable[[Verdicts], None]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        on_verdicts: Callable[[Verdicts], None],
+        *,
+        expected_refusals: int = 0,
+    ) -> None:
         self._workspace = workspace
-        deliver_batch = partial(deliver, workspace, refusal_limit=RefusalLimit())
+        refusal_limit = RefusalLimit(FIRST_REFUSALS + expected_refusals, LATER_REFUSALS + expected_refusals)
+        deliver_batch = partial(deliver, workspace, refusal_limit=refusal_limit)
         self._lanes = [Lane(deliver_batch, on_verdicts) for _ in range(workspace.max_concurrent_requests)]
 
     def send(self, operations: Sequence[Operation]) -> None:

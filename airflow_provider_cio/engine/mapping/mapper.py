@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from airflow_provider_cio.engine.mapping.row_keys import RowKeys
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.sources import Column, Row
 
@@ -48,6 +49,7 @@ class Mapper(ABC):
 
     Args:
         query: The name of the kind of query.
+        keys: Returns the keys of its rows.
         columns: The columns of the query.
         identifiers: The names of the columns that identify a person or an object.
         on_rejection: Called with each row that cannot be sent.
@@ -56,11 +58,13 @@ class Mapper(ABC):
     def __init__(
         self,
         query: str,
+        keys: RowKeys,
         columns: Sequence[Column],
         identifiers: Collection[str],
         on_rejection: Callable[[Rejection], None],
     ) -> None:
         self._query = query
+        self._keys = keys
         self._names = [column.name for column in columns]
         self._on_rejection = on_rejection
         self._row_count = 0
@@ -88,10 +92,6 @@ class Mapper(ABC):
             columns: The values of the chunk, by column.
             problems: Receives the rows that cannot be sent. Their payloads are not used.
         """
-
-    @abstractmethod
-    def _identifier_of(self, row: Row) -> str:
-        """Return the identifier of a row for its rejection; empty where the row has none."""
 
     def _find_conflicts(self, first: int, columns: Sequence[Values], problems: RowProblems) -> None:  # noqa: B027 - most kinds have none
         """Find rows that are valid by themselves, and in conflict with an earlier row of the query.
@@ -145,7 +145,8 @@ class Mapper(ABC):
 
     def _reject(self, row_index: int, row: Row, problem: RowProblem) -> None:
         values = dict(zip(self._names, row, strict=True))
-        self._on_rejection(Rejection(self._query, row_index, self._identifier_of(row), *problem, values))
+        key = self._keys.of(row)
+        self._on_rejection(Rejection(self._query, row_index, key[0], *problem, values, key))
 
 
 def _check_sizes(bodies: Sequence[bytes], problems: RowProblems) -> None:

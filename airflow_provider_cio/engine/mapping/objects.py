@@ -11,7 +11,7 @@ from airflow_provider_cio.engine.mapping.identifiers import identifier_texts
 from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
 from airflow_provider_cio.engine.mapping.operations import IdentifyObject, ObjectId
 from airflow_provider_cio.engine.mapping.query import Query
-from airflow_provider_cio.engine.value_text import value_text
+from airflow_provider_cio.engine.mapping.row_keys import RowKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.outcome.rejection import Rejection
-    from airflow_provider_cio.engine.sources import Column, Row
+    from airflow_provider_cio.engine.sources import Column
 
 #: The columns that identify an object.
 _IDENTIFIERS = ("object_id",)
@@ -43,6 +43,11 @@ class ObjectsQuery(Query):
     ) -> Mapper:
         """Return a mapper for rows with these columns."""
         return ObjectsMapper(self, columns, nulls, on_rejection)
+
+    @property
+    def key_columns(self) -> Sequence[Sequence[str]]:
+        """The columns that identify a row."""
+        return [_IDENTIFIERS]
 
     @property
     def failed_change_types(self) -> list[str]:
@@ -70,7 +75,7 @@ class ObjectsMapper(Mapper):
             required=[_IDENTIFIERS],
             reserved=RESERVED_FOR_OBJECTS,
         )
-        super().__init__(query.name, columns, _IDENTIFIERS, on_rejection)
+        super().__init__(query.name, RowKeys(query.key_columns, columns), columns, _IDENTIFIERS, on_rejection)
         names = [column.name for column in columns]
         self._column_index = names.index("object_id")
         self._object_type_id = query.object_type_id
@@ -80,6 +85,3 @@ class ObjectsMapper(Mapper):
         ids = identifier_texts("object_id", columns[self._column_index], problems)
         objects = (ObjectId(self._object_type_id, object_id) for object_id in ids)
         return Payloads(ids, map(IdentifyObject, objects, self._attributes.of_rows(columns)))
-
-    def _identifier_of(self, row: Row) -> str:
-        return value_text(row[self._column_index])

@@ -38,6 +38,12 @@ class Operation(msgspec.Struct, gc=False):
         return identifiers.id or identifiers.email or identifiers.object_id
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """The identifiers of the row: the person or the object; for a relationship, both."""
+        objects = (each.identifiers.object_id for each in _read_identifiers(self.body).cio_relationships)
+        return (self.identifier, *objects)
+
+    @property
     def person(self) -> tuple[Identifier, str]:
         """The type and the value of the person's identifier."""
         identifiers = _read_identifiers(self.body).identifiers
@@ -135,8 +141,13 @@ class _AnyIdentifiers(msgspec.Struct):
     object_id: str = ""
 
 
+class _WithObject(msgspec.Struct):
+    identifiers: _AnyIdentifiers
+
+
 class _WithIdentifiers(msgspec.Struct):
     identifiers: _AnyIdentifiers
+    cio_relationships: list[_WithObject] = []
 
 
 class _AnyRelationship(msgspec.Struct):

@@ -16,8 +16,8 @@ from airflow_provider_cio.engine.mapping.identifiers import (
 from airflow_provider_cio.engine.mapping.mapper import Mapper, Payloads
 from airflow_provider_cio.engine.mapping.operations import IdentifyPerson, person_identifiers
 from airflow_provider_cio.engine.mapping.query import Query
+from airflow_provider_cio.engine.mapping.row_keys import RowKeys
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
-from airflow_provider_cio.engine.value_text import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.outcome.rejection import Rejection
-    from airflow_provider_cio.engine.sources import Column, Row
+    from airflow_provider_cio.engine.sources import Column
 
 #: The columns that identify a person.
 _IDENTIFIERS = ("id", "email")
@@ -60,6 +60,11 @@ class PeopleQuery(Query):
         return not self.create
 
     @property
+    def key_columns(self) -> Sequence[Sequence[str]]:
+        """The columns that identify a row."""
+        return [(self.identify_by,) if self.identify_by else _IDENTIFIERS]
+
+    @property
     def failed_change_types(self) -> list[str]:
         """The types of activities with which Customer.io logs changes that it did not apply."""
         return ["failed_attribute_change"]
@@ -81,7 +86,7 @@ class PeopleMapper(Mapper):
     ) -> None:
         allowed: tuple[Identifier, ...] = (query.identify_by,) if query.identify_by else ("id", "email")
         check_columns(columns, identifiers=_IDENTIFIERS, required=[allowed], reserved=RESERVED_FOR_PEOPLE)
-        super().__init__(query.name, columns, _IDENTIFIERS, on_rejection)
+        super().__init__(query.name, RowKeys(query.key_columns, columns), columns, _IDENTIFIERS, on_rejection)
         names = [column.name for column in columns]
         self._column_index = {name: names.index(name) for name in _IDENTIFIERS if name in names}
         self._identifications = [
@@ -138,10 +143,6 @@ class PeopleMapper(Mapper):
                 " belongs to one person"
             )
             problems[row_index - first] = RowProblem("attributes.email", "duplicate", message)
-
-    def _identifier_of(self, row: Row) -> str:
-        values = (row[identification.column_index] for identification in self._identifications)
-        return next((value_text(value) for value in values if value is not None), "")
 
     def _rows_without_identifier(self, columns: Sequence[Values]) -> list[int]:
         """Return the indexes of the rows in which all identifiers are NULL."""

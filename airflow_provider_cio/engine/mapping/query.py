@@ -53,5 +53,10 @@ class Query(ABC):
 
     @property
     @abstractmethod
+    def key_columns(self) -> Sequence[Sequence[str]]:
+        """The columns that identify a row: for each part of its key, the names from which one is used."""
+
+    @property
+    @abstractmethod
     def failed_change_types(self) -> list[str]:
         """The types of activities with which Customer.io logs changes that it accepted and did not apply."""

@@ -17,8 +17,8 @@ from airflow_provider_cio.engine.mapping.operations import (
     person_identifiers,
 )
 from airflow_provider_cio.engine.mapping.query import Query
+from airflow_provider_cio.engine.mapping.row_keys import RowKeys
 from airflow_provider_cio.engine.mapping.row_problems import RowProblem
-from airflow_provider_cio.engine.value_text import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.mapping.row_problems import RowProblems
     from airflow_provider_cio.engine.outcome.rejection import Rejection
-    from airflow_provider_cio.engine.sources import Column, Row
+    from airflow_provider_cio.engine.sources import Column
 
 #: The values that mean true and false: numbers, and the texts that Postgres reads as a boolean.
 _BOOLEANS: dict[Any, bool] = {
@@ -69,6 +69,11 @@ class RelationshipsQuery(Query):
         return RelationshipsMapper(self, columns, nulls, on_rejection)
 
     @property
+    def key_columns(self) -> Sequence[Sequence[str]]:
+        """The columns that identify a row."""
+        return [(self.identify_by,), ("object_id",)]
+
+    @property
     def failed_change_types(self) -> list[str]:
         """The types of activities with which Customer.io logs changes that it did not apply."""
         return ["relationship_failed_attribute_change", f"_r:{self.object_type_id}:failed_attribute_change"]
@@ -96,7 +101,7 @@ class RelationshipsMapper(Mapper):
             reserved=RESERVED_FOR_OBJECTS,
             flag="deleted",
         )
-        super().__init__(query.name, columns, identifiers, on_rejection)
+        super().__init__(query.name, RowKeys(query.key_columns, columns), columns, identifiers, on_rejection)
         names = [column.name for column in columns]
         self._person_name = query.identify_by
         self._person_index = names.index(query.identify_by)
@@ -134,9 +139,6 @@ class RelationshipsMapper(Mapper):
             if value is None:
                 problems.setdefault(index, _NOT_BOOLEAN)
         return map(bool, deleted)
-
-    def _identifier_of(self, row: Row) -> str:
-        return value_text(row[self._person_index])
 
 
 def _as_boolean(value: Any) -> bool | None:

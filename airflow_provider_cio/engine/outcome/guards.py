@@ -7,6 +7,7 @@ it, nothing is counted, because Postgres runs the query another time for it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_cio.engine.outcome.summary import Counts
+    from airflow_provider_cio.engine.retry import FailedRows
 
 #: The verdicts after which `max_failed` is judged during a run. With fewer, a few bad rows would be a large
 #: share.
@@ -112,9 +114,13 @@ class FailedRowsGuard:
         guards: The guards of the run.
         query: The kind of the main query, for messages.
         counts: The counts of the main query, which change during the run.
+        failed_rows: Counts the rows that failed in earlier runs too. They are not judged again.
     """
 
-    def __init__(self, guards: Guards, query: str, counts: Counts) -> None:
+    def __init__(
+        self, guards: Guards, query: str, counts: Counts, failed_rows: FailedRows | None = None
+    ) -> None:
+        self._failed_again: Counter[str] = failed_rows.failed_again if failed_rows else Counter()
         self._max_failed = guards.max_failed
         self._query = query
         self._counts = counts
@@ -129,7 +135,8 @@ class FailedRowsGuard:
         Raises:
             ConfigurationError: The guard tripped.
         """
-        failed, verdicts = self._counts.failed, self._counts.imported + self._counts.failed
+        failed = self._counts.failed - self._failed_again[self._query]
+        verdicts = self._counts.imported + failed
         if self._max_failed is None or self._tripped or not (at_end or verdicts >= _JUDGED_VERDICTS):
             return
         if isinstance(self._max_failed, int):

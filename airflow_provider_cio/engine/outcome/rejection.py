@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
 
@@ -23,6 +24,9 @@ class Rejection:
             another reason that Customer.io gives.
         message: A sentence for people. A sentence of Customer.io can quote values of the row.
         values: The values of the row, by column. They are people's data, for the report only.
+        key: The texts of all identifiers of the row, by which it is found again.
+        failing_since: When the row was rejected for the first time, if the sync remembers failed rows.
+        tries: How many times it was rejected, if the sync remembers failed rows.
     """
 
     query: str
@@ -32,6 +36,9 @@ class Rejection:
     reason: str
     message: str
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    key: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    failing_since: dt.datetime | None = dataclasses.field(default=None, compare=False)
+    tries: int | None = dataclasses.field(default=None, compare=False)
 
 
 class Report(Protocol):

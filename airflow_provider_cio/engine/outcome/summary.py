@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_cio.engine.retry import FailedRows
 
 
 class Status(StrEnum):
@@ -29,6 +32,10 @@ class Counts:
         return f"{self.read:,} rows read, {self.imported:,} imported, {self.failed:,} failed"
 
 
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
@@ -37,7 +44,8 @@ def _now() -> dt.datetime:
 class Summary:
     """The numbers of a run. They are updated during the run, so a run that fails has a summary too.
 
-    The status is Failed until the run has tried all rows. Only a run that Completed moves the last sync time.
+    The status is Failed until the run has tried all rows. A run that Completed moves the last sync time. With
+    ``failed_rows: retry``, a run with failed rows moves it too, if it remembers them.
 
     Args:
         last_sync_time: The last sync time that the queries use, in Unix seconds.
@@ -53,6 +61,10 @@ class Summary:
         added_to_segment: The number of people that were added to the segment; None without a segment.
         requests: The number of requests to Customer.io, including repeated ones.
         bytes: The bytes of their bodies.
+        rows_newly_failed: The number of failed rows that no earlier run remembered.
+        rows_to_retry: The number of failed rows that the next run tries again.
+        failing_since: When the first of them failed for the first time.
+        most_tries: The largest number of tries of one of them.
     """
 
     last_sync_time: int
@@ -65,6 +77,10 @@ class Summary:
     added_to_segment: int | None = None
     requests: int = 0
     bytes: int = 0
+    rows_newly_failed: int = 0
+    rows_to_retry: int = 0
+    failing_since: dt.datetime | None = None
+    most_tries: int = 0
     warnings: list[str] = field(default_factory=list)
     started_at: dt.datetime = field(default_factory=_now)
     finished_at: dt.datetime | None = None
@@ -94,16 +110,21 @@ class Summary:
         """The number of rows that failed, of all queries."""
         return sum(counts.failed for counts in self.queries.values())
 
-    def finish(self, next_last_sync_time: int | None) -> None:
-        """Set the status of a run that tried all rows, and move the last sync time if no row failed.
+    def finish(self, next_last_sync_time: int | None, failed_rows: FailedRows | None = None) -> None:
+        """Set the status of a run that tried all rows, and move the last sync time unless rows hold it.
 
         Args:
             next_last_sync_time: The last sync time for the next run, or None to leave the stored one.
+            failed_rows: The failed rows of the run. Without it, each failed row holds the last sync time.
         """
-        if self.rows_failed:
-            self.status = Status.SOME_ROWS_FAILED
+        self.status = Status.SOME_ROWS_FAILED if self.rows_failed else Status.COMPLETED
+        self.rows_newly_failed = failed_rows.newly_failed if failed_rows else self.rows_failed
+        if failed_rows.hold_last_sync_time if failed_rows else self.rows_failed:
             return
-        self.status = Status.COMPLETED
+        if failed_rows and failed_rows.rows:
+            self.rows_to_retry = len(failed_rows.rows)
+            self.failing_since = min(row.failing_since for row in failed_rows.rows)
+            self.most_tries = max(row.tries for row in failed_rows.rows)
         if next_last_sync_time is not None and not self.dry_run:
             self.next_last_sync_time = next_last_sync_time
 
@@ -121,6 +142,12 @@ class Summary:
             )
         if self.added_to_segment is not None:
             lines.append(f"{self.added_to_segment:,} people added to the segment")
+        if self.rows_to_retry and self.failing_since:
+            lines.append(
+                f"{_rows(self.rows_to_retry)} to retry, {self.rows_newly_failed:,} of them new; failing since"
+                f" {self.failing_since:%Y-%m-%d %H:%M} UTC, up to {self.most_tries:,}"
+                f" {'try' if self.most_tries == 1 else 'tries'}"
+            )
         speed = self.rows_read / max(self.duration, 0.001)
         requests = f"{self.requests:,} request{'' if self.requests == 1 else 's'}"
         dry_run = "Dry run, nothing was sent: " if self.dry_run else ""
@@ -144,6 +171,10 @@ class Summary:
             "rows_imported": self.rows_imported,
             "rows_failed": self.rows_failed,
             "not_found": self.not_found,
+            "rows_newly_failed": self.rows_newly_failed,
+            "rows_to_retry": self.rows_to_retry,
+            "failing_since": self.failing_since.isoformat() if self.failing_since else None,
+            "most_tries": self.most_tries,
             "added_to_segment": self.added_to_segment,
             "requests": self.requests,
             "bytes": self.bytes,

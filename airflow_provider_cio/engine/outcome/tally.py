@@ -79,4 +79,5 @@ class Tally:
             rejected.reason,
             rejected.message,
             operation.values(),
+            operation.key,
         )

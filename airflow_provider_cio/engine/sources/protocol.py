@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from airflow_provider_cio.engine.sources.column import Column
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[Any, ...]
 #: Dates and times arrive as Unix seconds, or as ISO 8601 text.
 Timestamps = Literal["unix", "iso"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Texts to look for in a column.
+
+    Args:
+        column: The name of the column.
+        texts: The texts.
+        ignore_case: Whether upper and lower case are the same.
+    """
+
+    column: str
+    texts: Collection[str]
+    ignore_case: bool = False
 
 
 class Rows(Protocol):
@@ -44,12 +60,16 @@ class Snapshot(Protocol):
 
     watermark: Watermark
 
-    def read(self, query: str, *, first: int | None = None) -> AbstractContextManager[Rows]:
+    def read(
+        self, query: str, *, first: int | None = None, matching: Sequence[Match] = ()
+    ) -> AbstractContextManager[Rows]:
         """Run a query.
 
         Args:
             query: One SELECT.
             first: The largest number of rows to read; None for all.
+            matching: If given, rows without any of the texts need not be returned. The caller checks each
+                row, so a database may return more of them.
 
         Raises:
             QueryError: The database refuses the query.

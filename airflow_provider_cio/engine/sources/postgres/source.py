@@ -15,6 +15,7 @@ from psycopg import sql
 from airflow_provider_cio.engine.sources.postgres.comparisons import comparison_warnings
 from airflow_provider_cio.engine.sources.postgres.errors import execution_error, query_error
 from airflow_provider_cio.engine.sources.postgres.lexer import without_semicolon
+from airflow_provider_cio.engine.sources.postgres.matching import matching_condition
 from airflow_provider_cio.engine.sources.postgres.reading import PostgresRows
 from airflow_provider_cio.engine.sources.postgres.session import Session
 from airflow_provider_cio.engine.sources.postgres.types import describe_columns
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_cio.engine.sources.column import Column
     from airflow_provider_cio.engine.sources.postgres.types import PostgresColumn
-    from airflow_provider_cio.engine.sources.protocol import Timestamps
+    from airflow_provider_cio.engine.sources.protocol import Match, Timestamps
     from airflow_provider_cio.engine.sources.watermark import Watermark
 
 _SETTINGS: tuple[LiteralString, ...] = (
@@ -138,12 +139,15 @@ class PostgresSnapshot:
         self.time_zone = time_zone
 
     @contextmanager
-    def read(self, query: str, *, first: int | None = None) -> Iterator[PostgresRows]:
+    def read(
+        self, query: str, *, first: int | None = None, matching: Sequence[Match] = ()
+    ) -> Iterator[PostgresRows]:
         """Open a query and return its rows.
 
         Args:
             query: One SELECT. A semicolon and comments can follow it.
             first: The largest number of rows to read; None for all.
+            matching: If given, rows without any of the texts are left out where Postgres can decide it.
 
         Raises:
             QueryError: Postgres refused the query.
@@ -152,10 +156,10 @@ class PostgresSnapshot:
         _check_text(query)
         name = f"customerio_{next(self._numbers)}"
         columns = self._declare(name, sql.SQL(query), query, offset=0)
-        if first is not None or any(column.cast for column in columns):
+        if first is not None or matching or any(column.cast for column in columns):
             # Open it again with casts: the types of the columns are known only now.
             name = f"customerio_{next(self._numbers)}"
-            wrapped = _wrapped(query, columns, first)
+            wrapped = _wrapped(query, columns, first, matching)
             self._declare(name, wrapped, query, offset=wrapped.as_string().find(without_semicolon(query)))
         yield PostgresRows(self._session, name, columns)
 
@@ -237,8 +241,10 @@ def _check_text(query: str) -> None:
         )
 
 
-def _wrapped(query: str, columns: list[PostgresColumn], first: int | None) -> sql.Composed:
-    """Return a query around the query, which casts its columns and limits the number of its rows."""
+def _wrapped(
+    query: str, columns: list[PostgresColumn], first: int | None, matching: Sequence[Match]
+) -> sql.Composed:
+    """Return a query around the query, which casts its columns, selects rows and limits their number."""
     comma = sql.SQL(", ")
     names = [sql.Identifier(f"column_{column_index}") for column_index in range(len(columns))]
     items = [
@@ -246,6 +252,10 @@ def _wrapped(query: str, columns: list[PostgresColumn], first: int | None) -> sq
         for name, column in zip(names, columns, strict=True)
     ]
     aliases = sql.SQL("({})").format(comma.join(names)) if names else sql.SQL("")
-    return sql.SQL("SELECT {} FROM (\n{}\n) AS query {} LIMIT {}").format(
-        comma.join(items), sql.SQL(without_semicolon(query)), aliases, first
+    return sql.SQL("SELECT {} FROM (\n{}\n) AS query {} WHERE {} LIMIT {}").format(
+        comma.join(items),
+        sql.SQL(without_semicolon(query)),
+        aliases,
+        matching_condition(columns, names, matching),
+        first,
     )

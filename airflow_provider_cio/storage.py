@@ -1,7 +1,7 @@
-"""The store of reports, ``[customerio] reports_url``, with a folder for each sync.
+"""The stores of reports and of the state of syncs, with a folder for each sync.
 
 On a local disk, only the owner can read folders and files. Symbolic links below the root are not followed,
-neither to write a report nor to read one. Other stores control the access themselves.
+neither to write a file nor to read one. Other stores control the access themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from fsspec import AbstractFileSystem
 
-_OPTION = "[customerio] reports_url"
+#: The options of section ``[customerio]`` that hold the URL of a store.
+REPORTS_URL = "reports_url"
+STATE_URL = "state_url"
 #: Schemes of the local disk.
 _LOCAL_SCHEMES = {"", "file", "local"}
 #: Schemes whose URLs begin with the name of a bucket or container.
@@ -37,61 +39,65 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Folder(Protocol):
-    """The reports of one sync."""
+    """The files of one sync."""
 
     def location(self, name: str) -> str:
-        """Return the URL of a report."""
+        """Return the URL of a file."""
 
     def create(self, name: str) -> BinaryIO:
-        """Open a new report for writing."""
+        """Open a new file for writing."""
 
     def open(self, name: str) -> BinaryIO:
-        """Open a report for reading.
+        """Open a file for reading.
 
         Raises:
-            OSError: The report does not exist, or is not a regular file in the folder.
+            OSError: The file does not exist, or is not a regular file in the folder.
         """
 
     def names(self) -> Iterable[str]:
-        """Return the names of all files in the folder, which may include other files than reports."""
+        """Return the names of all files in the folder."""
 
     def remove(self, name: str) -> None:
-        """Remove a report."""
+        """Remove a file."""
 
 
-def check_reports_url() -> str:
-    """Return ``[customerio] reports_url`` if it is a valid URL. Nothing is contacted.
+def check_url(option: str) -> str:
+    """Return the value of an option if it is a valid URL. Nothing is contacted.
+
+    Args:
+        option: The name of the option in section ``[customerio]``.
 
     Raises:
         ConfigurationError: The URL is not valid. The message does not quote it: it can contain credentials.
     """
     try:
-        url = str(conf.get("customerio", "reports_url")).strip()
+        url = str(conf.get("customerio", option)).strip()
     except AirflowConfigException:
         url = ""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise _not_valid("is not a valid URL") from None
+        raise _not_valid(option, "is not a valid URL") from None
     if "\0" in url or not url:
-        raise _not_valid("is empty" if not url else "is not a valid URL")
+        raise _not_valid(option, "is empty" if not url else "is not a valid URL")
     if parts.scheme in _LOCAL_SCHEMES:
         if parts.netloc or not parts.path.startswith("/"):
-            raise _not_valid("is a relative path")
+            raise _not_valid(option, "is a relative path")
     elif len(parts.scheme) > 1 and "::" not in url and url.startswith(f"{url.partition(':')[0]}://"):
         if parts.scheme in _BUCKET_SCHEMES and not parts.netloc.rpartition("@")[2]:
-            raise _not_valid("does not contain a bucket")
+            raise _not_valid(option, "does not contain a bucket")
     else:
-        raise _not_valid("is not a valid URL")
+        raise _not_valid(option, "is not a valid URL")
     return url
 
 
-def open_folder(url: str, workspace: str, sync_name: str) -> Folder:
-    """Return the folder for the reports of a sync. This may contact the store.
+def open_folder(option: str, url: str, workspace: str, sync_name: str) -> Folder:
+    """Return the folder for the files of a sync. This may contact the store.
 
     Args:
-        url: The URL that `check_reports_url` returned.
+        option: The name of the option.
+        url: The URL that `check_url` returned.
         workspace: The name of the workspace.
         sync_name: The name of the sync.
 
@@ -103,17 +109,17 @@ def open_folder(url: str, workspace: str, sync_name: str) -> Folder:
         root = ObjectStoragePath(url)
         store = root.fs
     except AirflowNotFoundException:
-        raise _not_valid("contains a connection id that does not exist") from None
+        raise _not_valid(option, "contains a connection id that does not exist") from None
     except (ValueError, ImportError):
-        raise _not_valid(f"has the scheme {scheme}, which no installed provider supports") from None
+        raise _not_valid(option, f"has the scheme {scheme}, which no installed provider supports") from None
     if isinstance(store, LocalFileSystem):
         return _LocalFolder(root.path, workspace, sync_name)
     return _StoredFolder(store, root / workspace / sync_name)
 
 
-def _not_valid(problem: str) -> ConfigurationError:
+def _not_valid(option: str, problem: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{_OPTION} {problem}. Set it to an absolute URL of Airflow's object storage, such as"
+        f"[customerio] {option} {problem}. Set it to an absolute URL of Airflow's object storage, such as"
         " file:///opt/airflow/reports or s3://aws_default@bucket/reports."
     )
 
