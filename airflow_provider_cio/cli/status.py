@@ -60,6 +60,7 @@ class LastRun:
         rows_read: The number of rows that it read; None while it runs, and if it left no summary.
         rows_imported: The number of rows that Customer.io accepted.
         rows_failed: The number of rows that were rejected.
+        rows_to_retry: The number of failed rows that the next run tries again.
     """
 
     run_id: str
@@ -69,6 +70,12 @@ class LastRun:
     rows_read: int | None = None
     rows_imported: int | None = None
     rows_failed: int | None = None
+    rows_to_retry: int | None = None
+
+    @property
+    def failing_rows(self) -> int:
+        """The number of rows that are still to be corrected after this run."""
+        return self.rows_to_retry or self.rows_failed or 0
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ def _syncs(session: Session) -> Iterator[SyncStatus]:
             state=state,
             paused=dag.is_paused,
             last_run=last_run,
-            failing_rows=next((run.rows_failed or 0 for run in tried_all), 0),
+            failing_rows=next((run.failing_rows for run in tried_all), 0),
             **_last_sync_time(workspace, sync_name),
             next_run=_iso(None if dag.is_paused else dag.next_dagrun_create_after),
             schedule="" if dag.timetable_summary in {None, "None"} else dag.timetable_summary,
@@ -225,9 +232,11 @@ def _run(row: Any) -> tuple[str, LastRun]:
     dry_run = bool(summary.get("dry_run"))
     if state == Status.COMPLETED and dry_run:
         state = "Dry run"
-    elif state == Status.FAILED and summary.get("status") == Status.SOME_ROWS_FAILED:
+    elif summary.get("status") == Status.SOME_ROWS_FAILED:
+        # With `failed_rows: retry`, the task succeeds if no row failed for the first time.
         state = Status.SOME_ROWS_FAILED.value
-    counts = {name: summary.get(name) for name in ("rows_read", "rows_imported", "rows_failed")}
+    names = ("rows_read", "rows_imported", "rows_failed", "rows_to_retry")
+    counts = {name: summary.get(name) for name in names}
     return state, LastRun(row.run_id, started_at, finished_at, dry_run, **counts)
 
 

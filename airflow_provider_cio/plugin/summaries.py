@@ -53,6 +53,9 @@ class RunSummary(msgspec.Struct, frozen=True, gc=False):
     next_last_sync_time: _Seconds = 0
     report: _Text | None = None
     reason: _Text | None = None
+    rows_to_retry: _Count = 0
+    failing_since: _Time | None = None
+    most_tries: _Count = 0
 
     @property
     def rows_read(self) -> int:

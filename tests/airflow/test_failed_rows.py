@@ -10,11 +10,12 @@ import pytest
 
 from airflow_provider_cio.operators.arguments import ArgumentError
 from airflow_provider_cio.operators.sync import CustomerIOSyncOperator
+from tests.airflow.test_cli_status import statuses
 from tests.airflow.test_reports import read
 from tests.airflow.test_sync import spec
 
 if TYPE_CHECKING:
-    from tests.airflow.conftest import Airflow
+    from tests.airflow.conftest import Airflow, Typed
     from tests.conftest import Database
 
 BAD = "x" * 1001
@@ -46,7 +47,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_row_fails_the_task_once_and_is_retried_until_it_is_corrected(
-    connected: Airflow, database: Database, state: Path
+    connected: Airflow, database: Database, state: Path, typed: Typed
 ) -> None:
     """The last sync time moves. While the row still fails, the task succeeds and updates its asset."""
     database.execute(f"{TABLE}; INSERT INTO people VALUES ('q1', 'good'), ('q2', '{BAD}')")
@@ -63,6 +64,8 @@ def test_a_row_fails_the_task_once_and_is_retried_until_it_is_corrected(
     summary = connected.summary(second)
     assert (second.state, summary["status"], summary["rows_read"]) == ("success", "Some rows failed", 1)
     assert (summary["rows_newly_failed"], summary["rows_to_retry"], summary["most_tries"]) == (0, 1, 2)
+    listed = statuses(typed, "--workspace", "production")["once"]
+    assert (listed["state"], listed["failing_rows"]) == ("Some rows failed", 1)
     (row,) = read(Path(summary["report"].removeprefix("file://")))
     assert (row["identifier"], row["tries"], row["failing_since"][:16]) == (
         "q2",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import re
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -257,6 +259,25 @@ def run_with(state: str, conf: object = None, **summary: object) -> metadata.Run
 def test_a_run_has_a_status_in_our_words(run: metadata.Run, expected: RunStatus) -> None:
     """A dry run is not a success, a skipped run is not one either, and a failed one has not Completed."""
     assert view_run(run, [], None, NOW).status is expected
+
+
+def test_rows_to_retry_are_shown_with_their_history() -> None:
+    """A run whose task succeeded can still have rows to correct, and since when and how often they failed."""
+    run = run_with(
+        "success",
+        status="Some rows failed",
+        rows_to_retry=3,
+        failing_since="2026-11-24T22:00:00+00:00",
+        most_tries=4,
+    )
+    view = view_run(run, [], None, NOW)
+    assert view.status is RunStatus.SOME_ROWS_FAILED
+    dag = SimpleNamespace(dag_id=run.dag_id, name="people", workspace="production")
+    response = page(
+        "run.html", view=view, dag=dag, syncs=[], active=False, explanation="", refresh=3, search=""
+    )
+    text = " ".join(re.sub("<[^>]+>", " ", bytes(response.body).decode()).split())
+    assert "Rows to retry 3 failing since 2026-11-24 22:00:00 , up to 4 tries" in text
 
 
 def test_a_failed_or_skipped_run_has_its_reason() -> None:
