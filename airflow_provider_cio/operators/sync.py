@@ -13,43 +13,35 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_provider_cio.assets import create_asset
-from airflow_provider_cio.engine import (
-    Counts,
-    PeopleQuery,
-    PostgresSource,
-    ReadBack,
-    Status,
-    Summary,
-    Sync,
-    run_sync,
-)
+from airflow_provider_cio.engine import Counts, ReadBack, Status, Summary, run_sync
 from airflow_provider_cio.engine.delivery.dry_run import DryRun
-from airflow_provider_cio.engine.delivery.segment import find_segment
 from airflow_provider_cio.engine.preview import PREVIEW_ROWS, Preview, preview
-from airflow_provider_cio.engine.retry import MAX_FAILED_ROWS, FailedRows
+from airflow_provider_cio.engine.retry import FailedRows
 from airflow_provider_cio.engine.sources import DEFAULT_MAX_LOOKBACK
 from airflow_provider_cio.engine.worker import Worker
 from airflow_provider_cio.errors import ConfigurationError, StoppedError
 from airflow_provider_cio.hooks.customerio import read_seconds
 from airflow_provider_cio.operators.arguments import ArgumentError, check_arguments, check_names
-from airflow_provider_cio.operators.connections import connect_postgres, workspace_clients, workspace_url
-from airflow_provider_cio.operators.failed_rows import check_no_limit, render_retries
+from airflow_provider_cio.operators.connections import workspace_clients, workspace_url
+from airflow_provider_cio.operators.engine_inputs import build_source, build_sync, find_segment_id
+from airflow_provider_cio.operators.failed_rows import check_no_limit, failed_rows_message, render_retries
 from airflow_provider_cio.operators.guards import build_guards, uses_last_sync_time
 from airflow_provider_cio.operators.lineage import lineage
 from airflow_provider_cio.operators.links import ImportLink, WorkspaceLink
 from airflow_provider_cio.operators.metrics import send_metrics
 from airflow_provider_cio.operators.progress import write_progress
-from airflow_provider_cio.operators.queries import OBJECTS, PEOPLE, QUERY_ARGUMENTS, RELATIONSHIPS
+from airflow_provider_cio.operators.queries import QUERY_ARGUMENTS
 from airflow_provider_cio.operators.rendering import render_query
+from airflow_provider_cio.operators.results import publish_result
 from airflow_provider_cio.operators.run_conf import Switches, read_switches
 from airflow_provider_cio.operators.supervision import call_when_supervisor_ends
-from airflow_provider_cio.operators.task_failures import as_task_failure, failure_text
+from airflow_provider_cio.operators.task_failures import as_task_failure
 from airflow_provider_cio.reports.link import ReportLink, report_url
 from airflow_provider_cio.reports.report import Report
 from airflow_provider_cio.state.failed_rows import FailedRowsStore
 from airflow_provider_cio.state.last_completed import LastCompleted
 from airflow_provider_cio.state.last_sync_time import LastSyncTime
-from airflow_provider_cio.state.names import application_name, connection_id, pool_name
+from airflow_provider_cio.state.names import connection_id, pool_name
 from airflow_provider_cio.state.windows import Windows
 
 if TYPE_CHECKING:
@@ -64,12 +56,7 @@ if TYPE_CHECKING:
     from airflow_provider_cio.engine.mapping.query import Nulls
     from airflow_provider_cio.engine.sources import Source, Timestamps
     from airflow_provider_cio.operators.failed_rows import FailedRowsMode
-    from airflow_provider_cio.track import AppClient
     from airflow_provider_cio.track.http import HttpClient
-
-
-#: Every message of ours is shorter.
-_LONGEST_REASON = 2_000
 
 
 class CustomerIOSyncOperator(BaseOperator):
@@ -219,7 +206,7 @@ class CustomerIOSyncOperator(BaseOperator):
             return
 
         def publish(_kind: object, error: BaseException | None, _traceback: object) -> None:
-            self._publish(context, self._new_summary(), failure=error)
+            publish_result(context, self._new_summary(), failure=error)
 
         with as_task_failure(), ExitStack() as at_the_end:
             at_the_end.push(publish)
@@ -280,7 +267,10 @@ class CustomerIOSyncOperator(BaseOperator):
                     summary.next_last_sync_time, before=self._stored_sync_time
                 )
             if held or summary.rows_newly_failed:
-                raise ConfigurationError(self._failed_rows_message(summary))
+                message = failed_rows_message(
+                    self._failed_rows, summary, self.failed_rows, self._stored_sync_time
+                )
+                raise ConfigurationError(message)
             if summary.dry_run:
                 context["ti"].task.outlets = []  # a dry run does not update the asset
             else:
@@ -290,37 +280,18 @@ class CustomerIOSyncOperator(BaseOperator):
     def _failed_rows_store(self) -> FailedRowsStore:
         return FailedRowsStore(self.workspace, self.sync_name)
 
-    def _failed_rows_message(self, summary: Summary) -> str:
-        """Return what happens to the failed rows, and what to do."""
-        if not self._failed_rows.hold_last_sync_time:
-            return (
-                f"{summary.rows_newly_failed} of {summary.rows_read} rows failed for the first time. Correct"
-                " them as the report describes; the next runs read them again."
-            )
-        reason = ""
-        if self.failed_rows == "retry":
-            reason = f", which is more than the {MAX_FAILED_ROWS:,} that a sync can retry"
-        return (
-            f"{summary.rows_failed} of {summary.rows_read} rows failed{reason}; the last sync time stays"
-            f" {self._stored_sync_time}. Correct the rows, then run again."
-        )
-
     def _skip_if_busy(self, context: Context, summary: Summary) -> None:
         """Skip a scheduled run that became due while another sync of the workspace was running."""
         run = context["dag_run"]
         if run.run_type != "scheduled" or context["ti"].try_number > 1:
             return
-        due = run.run_after
-        window = Windows(self.workspace).skip(self.sync_name, due)
-        if not window:
+        skipped_because = Windows(self.workspace).skip(self.sync_name, run.run_after)
+        if not skipped_because:
             return
         summary.status = Status.SKIPPED
         summary.finished_at = summary.started_at
-        reason = (
-            f"{Status.SKIPPED}: at {due:%H:%M:%S} {window.sync_name} was importing into the workspace"
-            f" ({window.start:%H:%M:%S} to {window.end:%H:%M:%S} UTC). The next interval tries again."
-        )
-        self._publish(context, summary, reason=reason)
+        reason = f"{Status.SKIPPED}: {skipped_because}"
+        publish_result(context, summary, reason=reason)
         send_metrics(self.workspace, self.sync_name, summary)
         self.log.info(reason)  # Airflow's own log line hides the reason in a field
         raise AirflowSkipException(reason)
@@ -348,7 +319,7 @@ class CustomerIOSyncOperator(BaseOperator):
         return result
 
     def _run(self, summary: Summary, report: Report) -> None:
-        source, sync = self._source(), self._sync()
+        source, sync = build_source(self), build_sync(self)
         guards = build_guards(
             self.guards,
             LastCompleted(self.workspace, self.sync_name),
@@ -369,7 +340,7 @@ class CustomerIOSyncOperator(BaseOperator):
                     " apply, such as the email address of another person, cannot be found. They count as"
                     " imported."
                 )
-            sync = dataclasses.replace(sync, segment=self._segment(app))
+            sync = dataclasses.replace(sync, segment=find_segment_id(self, app))
             run_sync(
                 sync,
                 source,
@@ -380,34 +351,6 @@ class CustomerIOSyncOperator(BaseOperator):
                 guards=guards,
                 failed_rows=self._failed_rows,
             )
-
-    def _segment(self, app: AppClient | None) -> int | None:
-        """Return the id of the segment, which is created if none has its name."""
-        if self.segment_id is None and self.segment_name is None:
-            return None
-        if app:
-            return find_segment(app, segment_id=self.segment_id, name=self.segment_name)
-        if self.segment_id is None:
-            raise ConfigurationError(
-                f"The connection {self.customerio_conn_id} needs app_api_key to find a segment by its name."
-                " Add the key, or give the id of the segment."
-            )
-        return self.segment_id
-
-    def _source(self) -> PostgresSource:
-        return PostgresSource(
-            lambda: connect_postgres(self.postgres_conn_id, application_name(self.workspace, self.sync_name)),
-            overlap=self.overlap,
-            max_lookback=self.max_lookback,
-            statement_timeout=self.statement_timeout,
-            timestamps=self.timestamps,
-        )
-
-    def _sync(self) -> Sync:
-        main = PEOPLE.build(self) or OBJECTS.build(self)
-        if isinstance(main, PeopleQuery):
-            main = dataclasses.replace(main, create=self.create)
-        return Sync(main=main, relationships=RELATIONSHIPS.build(self), nulls=self.nulls)  # type: ignore[arg-type] # `check_arguments` makes sure that there is a main query
 
     # The end of the run.
 
@@ -448,7 +391,7 @@ class CustomerIOSyncOperator(BaseOperator):
         self._sent_requests = summary.requests > 0
         location = report.location if report else None
         self.report_url = report_url(context) if location else ""
-        result = self._publish(context, summary, location, failure=error)
+        result = publish_result(context, summary, report=location, report_url=self.report_url, failure=error)
         send_metrics(self.workspace, self.sync_name, summary)
         for line in summary.lines():
             self.log.info(line)
@@ -467,30 +410,6 @@ class CustomerIOSyncOperator(BaseOperator):
             self._last_sync_time, self._stored_sync_time, dry_run=self._switches.dry_run, queries=counts
         )
 
-    def _publish(
-        self,
-        context: Context,
-        summary: Summary,
-        report: str | None = None,
-        *,
-        reason: str | None = None,
-        failure: BaseException | None = None,
-    ) -> dict[str, Any]:
-        """Make the summary available to other tasks, as an XCom, and to the callbacks of this task."""
-        result = {
-            **summary.as_dict(),
-            "report": report,
-            "report_url": self.report_url or None,
-            "reason": failure_text(failure)[:_LONGEST_REASON] if failure else reason,
-        }
-        context["summary"] = result  # type: ignore[typeddict-unknown-key]
-        if "ti" in context:  # a preview has no task instance
-            try:
-                context["ti"].xcom_push("summary", result)
-            except Exception as error:  # noqa: BLE001 - of the network, the API or the database
-                self.log.warning("The XCom summary cannot be written: %s", type(error).__name__)
-        return result
-
     # Without a run.
 
     def preview(
@@ -505,15 +424,15 @@ class CustomerIOSyncOperator(BaseOperator):
         Raises:
             SyncError: The queries cannot be read.
         """
-        full_sync = full_refresh._sync() if full_refresh else None  # noqa: SLF001 - of this class
-        return preview(self._sync(), self._source(), rows=rows, full_refresh=full_sync)
+        full_sync = build_sync(full_refresh) if full_refresh else None
+        return preview(build_sync(self), build_source(self), rows=rows, full_refresh=full_sync)
 
     def get_openlineage_facets_on_complete(
         self,
         task_instance: RuntimeTaskInstance,  # noqa: ARG002 - part of OpenLineage's interface
     ) -> OperatorLineage[Any, Any]:
         """Return the tables that were read, and the workspace that was written to, for OpenLineage."""
-        queries = [query.sql for query in self._sync().queries]
+        queries = [query.sql for query in build_sync(self).queries]
         found = lineage(queries, self.postgres_conn_id, self.workspace, self.sync_name)
         if not self.outlets:
             found.outputs = []  # a dry run writes nothing

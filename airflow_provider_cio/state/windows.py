@@ -66,7 +66,7 @@ class Windows:
     def __init__(self, workspace: str) -> None:
         self._key = windows_key(workspace)
 
-    def skip(self, sync_name: str, due: dt.datetime) -> Window | None:
+    def skip(self, sync_name: str, due: dt.datetime) -> str | None:
         """Decide whether to skip a scheduled run that became due while a sync was running, and count it.
 
         A sync that was due at the same time does not count: both run, one after the other.
@@ -76,7 +76,7 @@ class Windows:
             due: When the run was due.
 
         Returns:
-            The window in which the run became due, or None if the run must go on.
+            Why the run is skipped, as a sentence for people; None if the run must go on.
         """
         memory = self._read()
         covering = next(
@@ -91,7 +91,10 @@ class Windows:
             return None
         memory.skipped[sync_name] = skipped + 1
         self._write(memory)
-        return covering
+        return (
+            f"at {due:%H:%M:%S} {covering.sync_name} was importing into the workspace"
+            f" ({covering.start:%H:%M:%S} to {covering.end:%H:%M:%S} UTC). The next interval tries again."
+        )
 
     def add(self, sync_name: str, due: dt.datetime, start: dt.datetime) -> None:
         """Add the window of a run that ends now.
