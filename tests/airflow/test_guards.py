@@ -93,13 +93,13 @@ def test_growth_is_relative_to_the_last_completed_run_that_read_everything(
 def test_too_many_failed_rows_are_in_the_report(connected: Airflow, database: Database) -> None:
     """The status is Failed instead of Some rows failed."""
     database.execute(f"{PEOPLE}; INSERT INTO people VALUES ('gr1', NULL), (NULL, NULL)")
-    connected.write("syncs/failing.yaml", spec("failing", more="guards: {max_failed: 10%}\n"))
-    done = connected.run("customerio.production.failing")
+    connected.write("syncs/share.yaml", spec("share", more="guards: {max_failed: 10%}\n"))
+    done = connected.run("customerio.production.share")
     summary = connected.summary(done)
     assert (done.state, summary["status"]) == ("failed", "Failed")
     assert (summary["rows_imported"], summary["rows_failed"]) == (1, 1)
     assert summary["report"]
-    assert connected.variable("customerio.production.failing.last_sync_time") is None
+    assert connected.variable("customerio.production.share.last_sync_time") is None
 
 
 @pytest.mark.parametrize(
