@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Airflow with the FAB auth manager, which does not work with the pinned version of SQLAlchemy.
+FAB    := .cache/fab
+FAB_VERSION := 3.10.2
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -26,10 +29,16 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "The packages could not be installed. Fix the error above, then run make again."; exit 1; }
 	@touch $@
 
+$(FAB)/.ready: $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(FAB)
+	@$(BIN)/uv pip install --quiet --python $(FAB)/bin/python --editable . \
+		"$$(grep '^apache-airflow==' constraints.txt)" apache-airflow-providers-fab==$(FAB_VERSION) psutil && touch $@ || \
+		echo "Installing the FAB auth manager failed; see the message above. Its tests are skipped."
+
 demo: $(READY) ## start Airflow, Postgres and two emulated workspaces here, and run three syncs
 	@$(BIN)/python -m demo
 
-test: check ## run the checks, and all tests but those that need a browser
+test: check $(FAB)/.ready ## run the checks, and all tests but those that need a browser
 	@$(BIN)/python -m pytest -m "not browser"
 
 browser: $(READY) ## test the pages in Chromium, which is installed on Debian if it is missing

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -43,19 +41,10 @@ with get_application_builder() as builder:
 
 @pytest.fixture(scope="module")
 def python() -> str:
-    """Give a Python that has Airflow, this project and the provider of FAB."""
-    uv = shutil.which("uv")
-    if not uv:
-        pytest.skip("uv is not installed: pip install uv")
-    executable = ENVIRONMENT / "bin" / "python"
-    if not executable.exists():
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, ENVIRONMENT], check=True)
-    packages = ("apache-airflow-providers-fab", f"apache-airflow=={version('apache-airflow')}", "psutil")
-    command = [uv, "pip", "install", "--quiet", "--python", str(executable), "--editable", str(PROJECT)]
-    installed = subprocess.run([*command, *packages], check=False, capture_output=True, text=True)
-    if installed.returncode:
-        pytest.skip(f"The provider of FAB cannot be installed: {installed.stderr.strip()[-300:]}")
-    return str(executable)
+    """Give the Python of the environment, which `make test` installs."""
+    if not (ENVIRONMENT / ".ready").exists():
+        pytest.skip("Airflow with the FAB auth manager is not installed: make .cache/fab/.ready")
+    return str(ENVIRONMENT / "bin" / "python")
 
 
 class FabServer:
