@@ -70,11 +70,11 @@ def preview(
         previews = [_preview(query, snapshot, sync.nulls, rows) for query in sync.queries]
         previews[0].warnings += snapshot.watermark.warnings
         if full_refresh:
-            _count(previews, sync, full_refresh, snapshot)
+            _count_rows(previews, sync, full_refresh, snapshot)
         return previews
 
 
-def _count(previews: Sequence[Preview], sync: Sync, full_refresh: Sync, snapshot: Snapshot) -> None:
+def _count_rows(previews: Sequence[Preview], sync: Sync, full_refresh: Sync, snapshot: Snapshot) -> None:
     """Count the rows of each query. A later row that cannot be computed is no reason to show nothing."""
     for result, query, full in zip(previews, sync.queries, full_refresh.queries, strict=True):
         try:

@@ -28,12 +28,12 @@ class RejectionLog:
     """Writes rejections to the task log, without values of the row other than its identifier."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._rejection_count = 0
 
     def add(self, rejection: Rejection) -> None:
         """Log a rejection, if fewer than `_MAX_LINES` are logged."""
-        self._count += 1
-        if self._count <= _MAX_LINES:
+        self._rejection_count += 1
+        if self._rejection_count <= _MAX_LINES:
             log.error(
                 "%s row %d (%s): %s %s",
                 rejection.query,
@@ -42,7 +42,7 @@ class RejectionLog:
                 _redact(rejection.field, "[field: see the report]"),
                 _redact(rejection.reason, "[reason: see the report]"),
             )
-        if self._count == _MAX_LINES:
+        if self._rejection_count == _MAX_LINES:
             log.error("Further rejections are only in the report.")
 
 
