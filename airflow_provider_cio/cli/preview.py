@@ -111,7 +111,7 @@ def _print_values(preview: Preview, column_indexes: Sequence[int], out: Console)
         out.print(table)
 
 
-def _print_rows(preview: Preview, selected: Sequence[int], out: Console) -> None:
+def _print_rows(preview: Preview, visible: Sequence[int], out: Console) -> None:
     """Print the rows in as many tables as the width needs. Each table has the row indexes."""
     texts = [[_text(value) for value in row] for row in preview.rows]
     widths = [
@@ -119,7 +119,7 @@ def _print_rows(preview: Preview, selected: Sequence[int], out: Console) -> None
         for column_index, column in enumerate(preview.columns)
     ]
     title = f"\nThe first {len(texts)} rows" if texts else "\nNo rows"
-    for column_indexes in _groups(selected, widths, out.width - len(str(len(texts))) - 4):
+    for column_indexes in _groups(visible, widths, out.width - len(str(len(texts))) - 4):
         table = Table("", title=title, title_justify="left", box=None)
         for column_index in column_indexes:
             table.add_column(escape(preview.columns[column_index].name), no_wrap=True)
@@ -129,10 +129,10 @@ def _print_rows(preview: Preview, selected: Sequence[int], out: Console) -> None
         title = ""
 
 
-def _groups(selected: Sequence[int], widths: Sequence[int], width: int) -> Iterator[list[int]]:
+def _groups(visible: Sequence[int], widths: Sequence[int], width: int) -> Iterator[list[int]]:
     """Group the indexes of columns so that no group is wider than a terminal."""
     group: list[int] = []
-    for column_index in selected:
+    for column_index in visible:
         if group and sum(widths[other] for other in [*group, column_index]) > width:
             yield group
             group = []
