@@ -14,14 +14,13 @@ from airflow_provider_cio.settings import (
     MAX_DURATION_SECONDS,
     MAX_NAME_LENGTH,
     MAX_STATEMENT_TIMEOUT_SECONDS,
-    NAME_PATTERN,
     OBJECT_TYPE_ID_PATTERN,
 )
+from airflow_provider_cio.state.names import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_matches_name = re.compile(NAME_PATTERN).fullmatch
 _matches_object_type = re.compile(OBJECT_TYPE_ID_PATTERN).fullmatch
 #: The values of arguments that have a fixed set of them.
 _CHOICES: dict[str, tuple[str | None, ...]] = {
@@ -61,7 +60,7 @@ def check_names(arguments: Mapping[str, Any]) -> None:
         ArgumentError: A name is not valid.
     """
     for name in ("workspace", "sync_name"):
-        if not _is_text(value := arguments[name]) or not _matches_name(value) or len(value) > MAX_NAME_LENGTH:
+        if not _is_text(value := arguments[name]) or not is_name(value):
             raise _not_valid(
                 name, value, f"use 1 to {MAX_NAME_LENGTH} of a-z, 0-9 and _ (templates are not rendered here)"
             )

@@ -8,6 +8,7 @@ import jinja2
 from jinja2 import meta
 
 from airflow_provider_cio.engine import Guards
+from airflow_provider_cio.specs.templates import undeclared_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ def uses_last_sync_time(template: Any, environment: jinja2.Environment) -> bool:
 
 def _text_uses_last_sync_time(text: str, environment: jinja2.Environment) -> bool:
     tree = environment.parse(text)
-    if "last_sync_time" in meta.find_undeclared_variables(tree):
+    if "last_sync_time" in undeclared_names(tree, environment):
         return True
     included = meta.find_referenced_templates(tree)  # a name is None if the template computes it
     return any(

@@ -7,7 +7,6 @@ stored it. The XCom of the run gives the name of the file and nothing else: some
 from __future__ import annotations
 
 import itertools
-import re
 from concurrent.futures import TimeoutError as NoAnswerError
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -26,7 +25,7 @@ from airflow_provider_cio.errors import ConfigurationError
 from airflow_provider_cio.plugin.access import AirflowId, may_read_dag
 from airflow_provider_cio.reports.link import ReportLink
 from airflow_provider_cio.reports.report import started_at
-from airflow_provider_cio.state.names import asset_uri
+from airflow_provider_cio.state.names import asset_uri, is_name
 from airflow_provider_cio.storage import REPORTS_URL, check_url, open_folder
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ _CHUNK_BYTES = 1_000_000
 _OPEN_SECONDS = 30
 #: A mapped task may have as many syncs; each costs a look into its folder.
 _MOST_SYNCS = 100
-_NAME = re.compile(r"[a-z0-9_]{1,100}", re.ASCII).fullmatch
 _AirflowName = Annotated[str, Query(max_length=250, pattern=r"^[^\x00]+$")]
 
 
@@ -161,7 +159,7 @@ def _syncs(dag_id: str, run_id: str, task_id: str, map_index: int, session: Sess
     if not task or ReportLink.name not in task.extra_links:
         return []
     syncs = _mapped(task) if task.is_mapped else _of_asset(task)
-    return [(workspace, sync) for workspace, sync in syncs if _NAME(workspace) and _NAME(sync)]
+    return [(workspace, sync) for workspace, sync in syncs if is_name(workspace) and is_name(sync)]
 
 
 def _of_asset(task: Any) -> list[tuple[str, str]]:

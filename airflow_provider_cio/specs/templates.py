@@ -64,7 +64,7 @@ def template_problems(query: str) -> list[QueryProblem]:
     lines = LINES(query)
     try:
         tree = _jinja.parse(query)
-        unknown = _undeclared(tree) - set(ALLOWED)
+        unknown = undeclared_names(tree, _jinja) - set(ALLOWED)
         found = chain(
             _names(tree, unknown, lines), _not_allowed(tree, lines), _comments_in_texts(query, lines)
         )
@@ -127,16 +127,16 @@ def uses_last_sync_time(query: str) -> bool:
     """Return whether a query with valid templates depends on the last sync time."""
     if not _TEMPLATE.search(query):
         return False
-    return "last_sync_time" in _undeclared(_jinja.parse(query))
+    return "last_sync_time" in undeclared_names(_jinja.parse(query), _jinja)
 
 
-def _undeclared(tree: nodes.Template) -> set[str]:
-    """Return the names that a query uses and does not set.
+def undeclared_names(tree: nodes.Template, environment: Environment) -> set[str]:
+    """Return the names that a template, which this environment parsed, uses and does not set.
 
     This is Jinja's `find_undeclared_variables` without its optimizer, which would compute constants such as
     ``10**10**10``.
     """
-    generator = meta.TrackingCodeGenerator(_jinja)
+    generator = meta.TrackingCodeGenerator(environment)
     generator.optimizer = None
     generator.visit(tree)
     return generator.undeclared_identifiers

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
+from airflow_provider_cio.settings import MAX_NAME_LENGTH, NAME_PATTERN
+
+_matches_name = re.compile(NAME_PATTERN).fullmatch
+
 #: The descriptions of the Variables, which the Variables page shows.
 LAST_SYNC_TIME_DESCRIPTION = (
     "The time from which this sync reads changes, in Unix seconds. 0 sends everything again."
@@ -11,6 +17,11 @@ LAST_COMPLETED_DESCRIPTION = "The last run of this sync that Completed."
 WINDOWS_DESCRIPTION = (
     "The times when syncs of this workspace were running. A scheduled run that is due within one is Skipped."
 )
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text can be the name of a workspace or of a sync."""
+    return len(text) <= MAX_NAME_LENGTH and _matches_name(text) is not None
 
 
 def dag_id(workspace: str, sync_name: str) -> str:
